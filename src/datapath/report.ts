@@ -91,7 +91,7 @@ export type DecodedReport = { readonly report: Report } | { readonly problem: st
  * unknown fields are ignored (a newer reporter may add some). The problem names the field and what is allowed.
  */
 export function decodeReport(text: string): DecodedReport {
-  if (text.length > MAX_REPORT_BYTES) return problem(`is ${text.length} characters long, at most ${MAX_REPORT_BYTES}`);
+  if (text.length > MAX_REPORT_BYTES) return problem(`is longer than ${MAX_REPORT_BYTES} characters`);
   let json: unknown;
   try {
     json = JSON.parse(text);

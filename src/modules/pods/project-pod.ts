@@ -1,0 +1,196 @@
+/**
+ * Pod → observation: the only place that knows the shape of a Pod. Drops everything that isn't needed, at the edge, so that the
+ * cache of a large cluster stays small.
+ */
+import {
+  LEGACY_READY_AT,
+  LEGACY_STARTED_AT,
+  READY_AT,
+  REPORT,
+  REPORTER_CONTAINER,
+  STARTED_AT,
+} from '../../datapath/annotations.js';
+import type {
+  ConditionObservation,
+  ContainerObservation,
+  PodObservation,
+  ReporterKind,
+  TerminationObservation,
+} from '../../datapath/pod-observation.js';
+import type { KubeObject } from '../kube/resource.js';
+
+/** The longest foreign text that is kept of a Pod, characters; longer than any valid one. */
+const MAX_TEXT = 4096;
+const MAX_MESSAGE = 512;
+
+interface ContainerState {
+  readonly waiting?: { readonly reason?: string; readonly message?: string };
+  readonly running?: { readonly startedAt?: string };
+  readonly terminated?: {
+    readonly exitCode?: number;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly startedAt?: string;
+    readonly finishedAt?: string;
+  };
+}
+
+interface ContainerStatus {
+  readonly name: string;
+  readonly restartCount?: number;
+  readonly state?: ContainerState;
+  readonly lastState?: ContainerState;
+}
+
+interface Container {
+  readonly name: string;
+  readonly restartPolicy?: string;
+}
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly lastTransitionTime?: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+interface Pod extends KubeObject {
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly restartPolicy?: string;
+    readonly containers?: readonly Container[];
+    readonly initContainers?: readonly Container[];
+  };
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly Condition[];
+    readonly containerStatuses?: readonly ContainerStatus[];
+    readonly initContainerStatuses?: readonly ContainerStatus[];
+  };
+}
+
+export function projectPod(raw: KubeObject): PodObservation {
+  const pod = raw as Pod;
+  const { metadata, spec, status } = pod;
+  const annotations = metadata.annotations;
+  const owner = metadata.ownerReferences?.find((reference) => reference.controller === true);
+  const kind = reporterKind(pod);
+  const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  const reporter = kind === undefined ? undefined : statuses.find((one) => one.name === REPORTER_CONTAINER);
+  const waiting = statuses.find((one) => one !== reporter && tellsCause(one.state?.waiting?.reason));
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion ?? '',
+    labels: metadata.labels ?? {},
+    creationTimestamp: metadata.creationTimestamp ?? '',
+    ...optional('deletionTimestamp', metadata.deletionTimestamp),
+    ...optional('nodeName', spec?.nodeName),
+    ...optional('ownerKind', owner?.kind),
+    ...optional('ownerName', owner?.name),
+    ...optional('ownerUid', owner?.uid),
+    phase: status?.phase ?? 'Unknown',
+    ...optional('reason', status?.reason),
+    ...optional('message', status?.message, MAX_MESSAGE),
+    restartPolicy: spec?.restartPolicy ?? 'Always',
+    ...optionalValue('reporterKind', kind),
+    ...optionalValue('reporter', reporter === undefined ? undefined : containerOf(reporter)),
+    ...optionalValue('waiting', waiting === undefined ? undefined : containerOf(waiting)),
+    ...conditionsOf(status?.conditions),
+    ...optional('startedAt', annotations?.[STARTED_AT]),
+    ...optional('readyAt', annotations?.[READY_AT]),
+    ...optional('report', annotations?.[REPORT]),
+    ...optional('legacyStartedAt', annotations?.[LEGACY_STARTED_AT]),
+    ...optional('legacyReadyAt', annotations?.[LEGACY_READY_AT]),
+  };
+}
+
+/**
+ * Whether a Pod is measured when no selector is configured: it has a `datapath-reporter` container (ordinary, init or native
+ * sidecar), or it carries a reporter's annotation. Never a system Pod by accident.
+ */
+export function carriesReporter(pod: PodObservation): boolean {
+  return (
+    pod.reporterKind !== undefined ||
+    pod.startedAt !== undefined ||
+    pod.readyAt !== undefined ||
+    pod.report !== undefined ||
+    pod.legacyStartedAt !== undefined ||
+    pod.legacyReadyAt !== undefined
+  );
+}
+
+function reporterKind(pod: Pod): ReporterKind | undefined {
+  const init = pod.spec?.initContainers?.find((container) => container.name === REPORTER_CONTAINER);
+  if (init !== undefined) return init.restartPolicy === 'Always' ? 'sidecar' : 'init';
+  const ordinary = pod.spec?.containers?.some((container) => container.name === REPORTER_CONTAINER);
+  return ordinary === true ? 'container' : undefined;
+}
+
+function containerOf(status: ContainerStatus): ContainerObservation {
+  const { state, lastState } = status;
+  const current = state?.terminated;
+  const terminated = current ?? lastState?.terminated;
+  return {
+    name: status.name,
+    restartCount: status.restartCount ?? 0,
+    ...optional('waitingReason', state?.waiting?.reason),
+    ...optional('waitingMessage', state?.waiting?.message, MAX_MESSAGE),
+    ...optionalValue('terminated', terminated === undefined ? undefined : terminationOf(terminated, current !== undefined)),
+    ...optional('startedAt', state?.running?.startedAt ?? terminated?.startedAt),
+  };
+}
+
+function terminationOf(state: NonNullable<ContainerState['terminated']>, current: boolean): TerminationObservation {
+  return {
+    exitCode: state.exitCode ?? 0,
+    ...optional('reason', state.reason),
+    ...optional('message', state.message),
+    ...optional('finishedAt', state.finishedAt),
+    current,
+  };
+}
+
+const CONDITIONS = {
+  PodScheduled: 'scheduled',
+  PodReadyToStartContainers: 'sandboxReady',
+  Initialized: 'initialized',
+  Ready: 'ready',
+  DisruptionTarget: 'disruption',
+} as const;
+
+function conditionsOf(
+  conditions: readonly Condition[] | undefined,
+): Partial<Record<(typeof CONDITIONS)[keyof typeof CONDITIONS], ConditionObservation>> {
+  const result: Partial<Record<(typeof CONDITIONS)[keyof typeof CONDITIONS], ConditionObservation>> = {};
+  for (const condition of conditions ?? []) {
+    if (!Object.hasOwn(CONDITIONS, condition.type)) continue;
+    const status = condition.status === 'True';
+    // What went well needs no words; what didn't keeps its evidence.
+    const evidence = !status || condition.type === 'DisruptionTarget';
+    result[CONDITIONS[condition.type as keyof typeof CONDITIONS]] = {
+      status,
+      ...optional('at', condition.lastTransitionTime),
+      ...(evidence ? optional('reason', condition.reason) : {}),
+      ...(evidence ? optional('message', condition.message, MAX_MESSAGE) : {}),
+    };
+  }
+  return result;
+}
+
+function tellsCause(reason: string | undefined): boolean {
+  return reason !== undefined && reason !== 'ContainerCreating' && reason !== 'PodInitializing';
+}
+
+function optional<K extends string>(key: K, text: string | undefined, limit = MAX_TEXT): { readonly [P in K]?: string } {
+  if (text === undefined || text === null) return {};
+  return { [key]: text.length > limit ? text.slice(0, limit) : text } as { [P in K]: string };
+}
+
+function optionalValue<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V });
+}
