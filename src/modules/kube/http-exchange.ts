@@ -1,0 +1,175 @@
+import { type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Clock } from './clock.js';
+import type { ConnectionPool } from './connection-pool.js';
+import type { Credential } from './credentials.js';
+import { errorFromTransport, KubeApiError } from './kube-api-error.js';
+
+/** The reason of a call that met a dying idle connection: most likely the server never saw it. */
+export const STALE_CONNECTION = 'StaleConnection';
+
+/** One HTTP request, ready to be sent. */
+export interface Exchange {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly body: string | undefined;
+  readonly contentType: string;
+  readonly accept: string;
+  readonly userAgent: string;
+  readonly signal: AbortSignal | undefined;
+  /** Milliseconds until the answer (for a stream: its headers) must be there. */
+  readonly timeoutMs: number;
+}
+
+/** An answer with its body read to the end. */
+export interface Answer {
+  readonly code: number;
+  readonly text: string;
+  readonly retryAfter: string | undefined;
+}
+
+/**
+ * Sends a request and reads the whole answer.
+ *
+ * @throws KubeApiError with code 0 when no complete answer arrives in time: refused, reset, truncated, timed out, aborted
+ */
+export function exchange(
+  spec: Exchange,
+  credential: Credential,
+  pool: ConnectionPool,
+  clock: Clock,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const conversation = begin(spec, credential, pool, clock, reject, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+      });
+      response.on('end', () => {
+        if (!response.complete) {
+          conversation.fail(truncated());
+          return;
+        }
+        conversation.finish();
+        const first = chunks[0];
+        const text = chunks.length === 1 && first !== undefined ? first.toString('utf8') : Buffer.concat(chunks).toString('utf8');
+        resolve({ code: response.statusCode ?? 0, text, retryAfter: response.headers['retry-after'] });
+      });
+    });
+  });
+}
+
+/**
+ * Sends a request and gives the answer as a stream as soon as its headers are there. Afterwards the deadline no longer counts,
+ * while the signal still does: aborting it destroys the stream.
+ *
+ * @throws KubeApiError with code 0 when no headers arrive in time
+ */
+export function openStream(
+  spec: Exchange,
+  credential: Credential,
+  pool: ConnectionPool,
+  clock: Clock,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const conversation = begin(spec, credential, pool, clock, reject, (response) => {
+      // A refusal is short and has to arrive in time like any other answer.
+      if (response.statusCode === 200) conversation.keepOpen();
+      response.once('close', conversation.finish);
+      resolve(response);
+    });
+  });
+}
+
+interface Conversation {
+  /** Ends the deadline and stops listening to the signal. */
+  finish(): void;
+  /** Ends the deadline only. */
+  keepOpen(): void;
+  fail(cause: unknown): void;
+}
+
+function begin(
+  spec: Exchange,
+  credential: Credential,
+  pool: ConnectionPool,
+  clock: Clock,
+  reject: (error: KubeApiError) => void,
+  onResponse: (response: IncomingMessage) => void,
+): Conversation {
+  const { server } = credential;
+  const headers: Record<string, string | number> = {
+    Host: server.host,
+    Accept: spec.accept,
+    'User-Agent': spec.userAgent,
+    ...credential.headers,
+  };
+  if (spec.body !== undefined) {
+    headers['Content-Type'] = spec.contentType;
+    headers['Content-Length'] = Buffer.byteLength(spec.body);
+  }
+  const prefix = server.pathname === '/' ? '' : server.pathname.replace(/\/$/, '');
+  const options: RequestOptions = {
+    agent: pool.agent,
+    hostname: server.hostname.startsWith('[') ? server.hostname.slice(1, -1) : server.hostname,
+    port: server.port === '' ? (server.protocol === 'http:' ? 80 : 443) : server.port,
+    method: spec.method,
+    path: prefix + spec.target,
+    headers,
+  };
+  const request = server.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
+
+  const abort = (): void => {
+    conversation.fail(new KubeApiError({ code: 0, reason: 'Aborted', message: 'the caller ended the call' }));
+  };
+  const deadline = clock.setTimer(() => {
+    const message = `no answer from the API server within ${spec.timeoutMs} ms`;
+    conversation.fail(new KubeApiError({ code: 0, reason: 'Timeout', message }));
+  }, spec.timeoutMs);
+  const conversation: Conversation = {
+    finish: () => {
+      deadline.cancel();
+      spec.signal?.removeEventListener('abort', abort);
+    },
+    keepOpen: () => {
+      deadline.cancel();
+    },
+    fail: (cause) => {
+      conversation.finish();
+      reject(errorFromTransport(cause));
+      request.destroy();
+    },
+  };
+
+  request.on('error', (error) => {
+    conversation.fail(request.reusedSocket && isReset(error) ? stale(error) : error);
+  });
+  request.on('response', (response) => {
+    // Without a listener a reset in the middle of the body would end the process.
+    response.on('error', (error) => {
+      conversation.fail(error);
+    });
+    onResponse(response);
+  });
+  if (spec.signal?.aborted === true) {
+    abort();
+    return conversation;
+  }
+  spec.signal?.addEventListener('abort', abort, { once: true });
+  request.end(spec.body);
+  return conversation;
+}
+
+/** The kept-alive connection had been closed by the server just before the request was written to it. */
+function stale(cause: Error): KubeApiError {
+  return new KubeApiError({ code: 0, reason: STALE_CONNECTION, message: cause.message, cause });
+}
+
+function isReset(error: Error): boolean {
+  return 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+}
+
+function truncated(): KubeApiError {
+  return new KubeApiError({ code: 0, reason: 'Truncated', message: 'the answer ended before its end' });
+}
