@@ -1,0 +1,78 @@
+# The front door. `make help` lists the targets; `make demo` and `make test` need nothing but Node 20.19+ and Go.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PODS ?= 20
+KEEP ?=
+PROFILE ?= control-plane
+MINUTES ?= 10
+ARGS ?=
+
+CONTROL_PLANE := npx --no-install tsx tools/control-plane/main.ts
+JEST := node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
+KUBECTL ?= kubectl
+
+##@ Everyday
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make <target>\n"} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-zA-Z0-9_-]+:.*##/ {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: node_modules build control-plane ## Run the main job on an embedded control plane (PODS=20, KEEP=1 leaves it running)
+	@PODS=$(PODS) KEEP=$(KEEP) PROFILE=$(PROFILE) npx --no-install tsx tools/demo/main.ts $(ARGS)
+
+.PHONY: test
+test: node_modules build control-plane ## Run unit and integration tests against a real control plane (ARGS=path narrows)
+	@$(CONTROL_PLANE) run -- $(JEST) $(ARGS)
+
+.PHONY: lint
+lint: node_modules ## Lint (with the layering rule), check format and types
+	@npm run --silent lint
+	@npm run --silent typecheck
+
+.PHONY: format
+format: node_modules ## Format every file
+	@npm run --silent format
+
+.PHONY: build
+build: dist/.built ## Compile the controller and the reporter into dist/
+
+.PHONY: manifests
+manifests: node_modules ## Generate CRDs, roles and the OpenAPI document from their sources (ARGS=--check: fail on drift)
+	@npm run --silent manifests -- $(ARGS)
+
+.PHONY: control-plane
+control-plane: node_modules ## Build what is missing of the embedded control plane (minutes, once per machine)
+	@$(CONTROL_PLANE) build
+
+##@ Deployment (to the cluster of your kubeconfig)
+
+.PHONY: deploy
+deploy: ## Apply the manifests with kubectl
+	@$(KUBECTL) kustomize . | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Delete what deploy applied
+	@$(KUBECTL) kustomize . | $(KUBECTL) delete --ignore-not-found -f -
+
+##@ Housekeeping
+
+.PHONY: clean
+clean: ## Remove what was built here (the control plane's cache stays)
+	rm -rf dist coverage test-results node_modules
+
+node_modules: package.json package-lock.json .npmrc
+	@echo "Installing dependencies ..." >&2
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch node_modules
+
+SOURCES := $(shell find src ui -type f 2>/dev/null) package.json tsconfig.json tsconfig.build.json nest-cli.json
+
+dist/.built: node_modules $(SOURCES)
+	@echo "Building the controller and the reporter ..." >&2
+	@npm run --silent build
+	@touch dist/.built
