@@ -67,7 +67,10 @@ export function pendingCause(pod: PodObservation, reported: Reported): Failure {
     if (reason === 'CrashLoopBackOff' && container === pod.reporter) return crash(pod);
   }
   if (pod.scheduled?.status === true && pod.sandboxReady?.status === false) {
-    return failure('SandboxNetwork', pod.sandboxReady.message ?? 'scheduled, but its sandbox and network are not ready');
+    return failure(
+      'SandboxNetwork',
+      pod.sandboxReady.message ?? 'scheduled, but its sandbox and network are not ready',
+    );
   }
   if (reported.report?.lastError !== undefined) return failure('ProbeTimeout', probeEvidence(reported));
   if (reported.startedAt === undefined && pod.reporter?.startedAt !== undefined) {
@@ -94,7 +97,8 @@ export function failure(kind: FailureClass, message: string): Failure {
 
 function endedFailure(pod: PodObservation): Failure {
   const evidence = `Pod ${pod.phase}: ${pod.reason ?? ''} ${pod.message ?? ''}`.trim();
-  if (pod.reason === 'Evicted' || pod.disruption?.reason === 'TerminationByKubelet') return failure('Evicted', evidence);
+  if (pod.reason === 'Evicted' || pod.disruption?.reason === 'TerminationByKubelet')
+    return failure('Evicted', evidence);
   if (pod.reason !== undefined && NODE_REASONS.has(pod.reason)) return failure('NodeLost', evidence);
   if ((pod.reporter?.terminated?.exitCode ?? 0) !== 0) return crash(pod);
   return failure('ReportLost', `the Pod ended (${pod.phase}) and no readiness was reported`);
@@ -103,7 +107,9 @@ function endedFailure(pod: PodObservation): Failure {
 function crash(pod: PodObservation): Failure {
   const end = pod.reporter?.terminated;
   const how =
-    end === undefined ? 'no termination is known' : `exit code ${end.exitCode}${end.reason === undefined ? '' : ` (${end.reason})`}`;
+    end === undefined
+      ? 'no termination is known'
+      : `exit code ${end.exitCode}${end.reason === undefined ? '' : ` (${end.reason})`}`;
   return failure(
     'ReporterCrash',
     `container ${pod.reporter?.name ?? ''}: ${how}, ${pod.reporter?.restartCount ?? 0} restarts${

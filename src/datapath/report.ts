@@ -106,7 +106,8 @@ export function decodeReport(text: string): DecodedReport {
     return problem(`state is ${show(state)}, must be one of ${REPORT_STATES.join(', ')}`);
   }
   const startedAt = instantOf(field['startedAt']);
-  if (startedAt === undefined) return problem(`startedAt is ${show(field['startedAt'])}, must be an RFC 3339 date-time`);
+  if (startedAt === undefined)
+    return problem(`startedAt is ${show(field['startedAt'])}, must be an RFC 3339 date-time`);
   const readyAt = instantOf(field['readyAt']);
   if (readyAt === undefined && field['readyAt'] !== undefined) {
     return problem(`readyAt is ${show(field['readyAt'])}, must be an RFC 3339 date-time`);

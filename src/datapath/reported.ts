@@ -46,7 +46,9 @@ export function readReported(
     return undefined;
   };
   const fromReport = (at: Instant | undefined, key: string): ReportedInstant | undefined =>
-    at === undefined || report === undefined ? undefined : plausible({ at, source: report.source }, key, bounds, problems);
+    at === undefined || report === undefined
+      ? undefined
+      : plausible({ at, source: report.source }, key, bounds, problems);
 
   const startedAt =
     instant(pod.startedAt, STARTED_AT, 'Annotation') ??

@@ -9,12 +9,7 @@ import type { CreationSource, FailureClass, Metric, MilestoneName, Outcome } fro
 
 /** Where a milestone's instant was read. */
 export type MilestoneSource =
-  | 'WatchReceipt'
-  | 'CreationTimestamp'
-  | 'Condition'
-  | 'Annotation'
-  | 'TerminationMessage'
-  | 'LegacyAnnotation';
+  'WatchReceipt' | 'CreationTimestamp' | 'Condition' | 'Annotation' | 'TerminationMessage' | 'LegacyAnnotation';
 
 export interface Milestone {
   readonly name: MilestoneName;

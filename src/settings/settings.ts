@@ -213,7 +213,8 @@ export function parseCommandLine(
     if (value === undefined) {
       const next = args[i + 1];
       if (DEFINITIONS[name].value === 'BOOL') value = 'true';
-      else if (next === undefined || next.startsWith('--')) throw new SettingsError(`--${name} needs a value (${DEFINITIONS[name].value})`);
+      else if (next === undefined || next.startsWith('--'))
+        throw new SettingsError(`--${name} needs a value (${DEFINITIONS[name].value})`);
       else {
         value = next;
         i++;
@@ -231,7 +232,9 @@ export function parseCommandLine(
     const result = definition.schema.safeParse(text);
     if (result.success) return result.data as T;
     const where = flagValue === undefined ? definition.env : `--${name}`;
-    problems.push(`${where} is ${JSON.stringify(text)}: ${result.error.issues.map((issue) => issue.message).join(', ')}`);
+    problems.push(
+      `${where} is ${JSON.stringify(text)}: ${result.error.issues.map((issue) => issue.message).join(', ')}`,
+    );
     return undefined as T;
   };
   const kubeconfig = read<string>('kubeconfig');

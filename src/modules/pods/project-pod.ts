@@ -140,7 +140,10 @@ function containerOf(status: ContainerStatus): ContainerObservation {
     restartCount: status.restartCount ?? 0,
     ...optional('waitingReason', state?.waiting?.reason),
     ...optional('waitingMessage', state?.waiting?.message, MAX_MESSAGE),
-    ...optionalValue('terminated', terminated === undefined ? undefined : terminationOf(terminated, current !== undefined)),
+    ...optionalValue(
+      'terminated',
+      terminated === undefined ? undefined : terminationOf(terminated, current !== undefined),
+    ),
     ...optional('startedAt', state?.running?.startedAt ?? terminated?.startedAt),
   };
 }
@@ -186,7 +189,11 @@ function tellsCause(reason: string | undefined): boolean {
   return reason !== undefined && reason !== 'ContainerCreating' && reason !== 'PodInitializing';
 }
 
-function optional<K extends string>(key: K, text: string | undefined, limit = MAX_TEXT): { readonly [P in K]?: string } {
+function optional<K extends string>(
+  key: K,
+  text: string | undefined,
+  limit = MAX_TEXT,
+): { readonly [P in K]?: string } {
   if (text === undefined || text === null) return {};
   return { [key]: text.length > limit ? text.slice(0, limit) : text } as { [P in K]: string };
 }

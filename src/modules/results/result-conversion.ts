@@ -165,7 +165,9 @@ function stateOf(result: KubeObject & Partial<DatapathResult>): ResultState | un
           } as ProbeSummary,
         }),
     ...defined('failure', status?.failure as Failure | undefined),
-    uncertaintyMs: status?.uncertaintyMs ?? (spec.creationSource === 'WatchReceipt' ? Number((createdAt / 1_000_000n) % 1000n) + 1 : 1000),
+    uncertaintyMs:
+      status?.uncertaintyMs ??
+      (spec.creationSource === 'WatchReceipt' ? Number((createdAt / 1_000_000n) % 1000n) + 1 : 1000),
     ...defined('clockSkew', status?.clockSkew as ClockSkew | undefined),
     restarts: status?.restarts ?? 0,
     ...defined('podDeletedAt', parsed(status?.podDeletedAt)),

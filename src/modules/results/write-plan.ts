@@ -27,7 +27,8 @@ export function planStatus(
   changedForMs: number,
   podExists: boolean,
 ): StatusPlan {
-  if (stored === undefined ? state.outcome === 'Pending' && podExists : !worthWriting(state, stored)) return { due: false };
+  if (stored === undefined ? state.outcome === 'Pending' && podExists : !worthWriting(state, stored))
+    return { due: false };
   const waitMs = isFinal(state.outcome) ? (podExists && !isReady(state) ? SETTLE_MS : 0) : LINGER_MS;
   return changedForMs >= waitMs ? { due: true } : { due: false, waitMs: waitMs - changedForMs };
 }
