@@ -174,6 +174,7 @@ function fingerprint(server: string, proxy: string | undefined, tls: TlsOptions)
 /** client-node's agent, when it is one that goes through a proxy rather than a plain one. */
 function proxyAgent(options: RequestOptions): Agent | undefined {
   const agent = options.agent;
-  if (typeof agent !== 'object' || agent.constructor === HttpsAgent || agent.constructor.name === 'Agent') return undefined;
+  if (typeof agent !== 'object' || agent.constructor === HttpsAgent || agent.constructor.name === 'Agent')
+    return undefined;
   return agent;
 }

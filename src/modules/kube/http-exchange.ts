@@ -34,12 +34,7 @@ export interface Answer {
  *
  * @throws KubeApiError with code 0 when no complete answer arrives in time: refused, reset, truncated, timed out, aborted
  */
-export function exchange(
-  spec: Exchange,
-  credential: Credential,
-  pool: ConnectionPool,
-  clock: Clock,
-): Promise<Answer> {
+export function exchange(spec: Exchange, credential: Credential, pool: ConnectionPool, clock: Clock): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const conversation = begin(spec, credential, pool, clock, reject, (response) => {
       const chunks: Buffer[] = [];
@@ -53,7 +48,8 @@ export function exchange(
         }
         conversation.finish();
         const first = chunks[0];
-        const text = chunks.length === 1 && first !== undefined ? first.toString('utf8') : Buffer.concat(chunks).toString('utf8');
+        const text =
+          chunks.length === 1 && first !== undefined ? first.toString('utf8') : Buffer.concat(chunks).toString('utf8');
         resolve({ code: response.statusCode ?? 0, text, retryAfter: response.headers['retry-after'] });
       });
     });

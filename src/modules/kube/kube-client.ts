@@ -54,8 +54,14 @@ export interface ListOptions extends Scope, CallOptions {
 }
 
 export interface KubeList<T> {
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
   readonly items: T[];
+  /** Length of the answer in characters: roughly its bytes. */
+  readonly bytes: number;
 }
 
 export interface WatchOptions extends Scope {
@@ -77,6 +83,13 @@ export interface RequestOptions extends CallOptions {
   readonly accept?: string | undefined;
   /** Whether the call is a write that only the leader may make. Default false: reviews (TokenReview, …) are for every replica. */
   readonly fenced?: boolean | undefined;
+}
+
+interface CallExtra {
+  readonly body?: string;
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly fenced?: boolean;
 }
 
 const PATCH_TYPES = {
@@ -146,22 +159,20 @@ export class KubeClient {
 
   /** One page (or all, without `limit`) of a collection. The server leaves kind and apiVersion out of items; they are put back. */
   async list<T extends KubeObject>(type: ResourceType, options: ListOptions = {}): Promise<KubeList<T>> {
-    const answer = await this.#call<{ metadata?: KubeList<T>['metadata']; items?: T[] | null }>(
-      'GET',
-      withQuery(collectionPath(type, options.namespace), {
-        labelSelector: options.labelSelector,
-        fieldSelector: options.fieldSelector,
-        limit: options.limit,
-        continue: options.continue,
-        resourceVersion: options.resourceVersion,
-      }),
-      options,
-      options.metadataOnly === true ? { accept: METADATA_LIST } : {},
-    );
+    const target = withQuery(collectionPath(type, options.namespace), {
+      labelSelector: options.labelSelector,
+      fieldSelector: options.fieldSelector,
+      limit: options.limit,
+      continue: options.continue,
+      resourceVersion: options.resourceVersion,
+    });
+    const extra = options.metadataOnly === true ? { accept: METADATA_LIST } : {};
+    const text = await this.#callText('GET', target, options, extra);
+    const answer = parseBody<{ metadata?: KubeList<T>['metadata']; items?: T[] | null }>(text);
     const items = answer.items ?? [];
     const stamp = { apiVersion: apiVersionOf(type), kind: type.kind };
     for (const item of items) Object.assign(item, stamp);
-    return { metadata: answer.metadata ?? { resourceVersion: '' }, items };
+    return { metadata: answer.metadata ?? { resourceVersion: '' }, items, bytes: text.length };
   }
 
   async create<T extends KubeObject>(type: ResourceType, object: T, options: WriteOptions = {}): Promise<T> {
@@ -225,9 +236,7 @@ export class KubeClient {
       fieldSelector: options.fieldSelector,
       resourceVersion: options.resourceVersion,
       timeoutSeconds: options.timeoutSeconds,
-      ...(options.sendInitialEvents === true
-        ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
-        : {}),
+      ...(options.sendInitialEvents === true ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } : {}),
     });
     const spec = this.#spec('GET', target, { signal: options.signal, timeoutMs: WATCH_HEADERS_MS }, {});
     return this.#authorized(async (credential, pool) => {
@@ -242,18 +251,17 @@ export class KubeClient {
     });
   }
 
-  async #call<T>(
-    method: string,
-    target: string,
-    options: CallOptions & { readonly query?: Query | undefined },
-    extra: { body?: string; contentType?: string; accept?: string; fenced?: boolean } = {},
-  ): Promise<T> {
+  async #call<T>(method: string, target: string, options: CallOptions, extra: CallExtra = {}): Promise<T> {
+    return parseBody<T>(await this.#callText(method, target, options, extra));
+  }
+
+  #callText(method: string, target: string, options: CallOptions, extra: CallExtra): Promise<string> {
     const spec = this.#spec(method, target, options, extra);
     return this.#authorized(async (credential, pool) => {
       if (extra.fenced === true) this.#fence();
       const answer = await this.#exchange(spec, credential, pool);
       if (answer.code < 200 || answer.code > 299) throw errorFromResponse(answer.code, answer.text, answer.retryAfter);
-      return parseBody<T>(answer.text);
+      return answer.text;
     });
   }
 
@@ -312,12 +320,7 @@ export class KubeClient {
     return this.#pool;
   }
 
-  #spec(
-    method: string,
-    target: string,
-    options: CallOptions,
-    extra: { body?: string; contentType?: string; accept?: string },
-  ): Exchange {
+  #spec(method: string, target: string, options: CallOptions, extra: CallExtra): Exchange {
     return {
       method,
       target,
