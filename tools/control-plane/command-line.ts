@@ -1,0 +1,256 @@
+/**
+ * The commands of the launcher.
+ *
+ * Exit codes: 0 done, 1 wrong use or an error (also: programs are missing and can't be built), 77 what the node profile
+ * needs isn't on this machine (so that a caller can skip visibly); `run` and `kubectl` pass on their command's.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
+import { AssetsUnavailable, type Progress } from './asset-builder.js';
+import { assets, type AssetName } from './asset-catalog.js';
+import { ensure } from './assets.js';
+import { ComponentFailed } from './component-start.js';
+import type { ControlPlane } from './control-plane.js';
+import { attachControlPlane, endControlPlane, startControlPlane, type ControlPlaneOptions } from './launcher.js';
+import { identityOf, isAlive } from './process-identity.js';
+import { folderOf, listStates, readState } from './state-folder.js';
+
+const help = `A real Kubernetes control plane on this machine, for tests and the demo.
+
+Usage: npx tsx tools/control-plane/main.ts COMMAND [OPTIONS]
+
+  up                  start a control plane; it stays until "down"
+  down                end it, and everything that belongs to it
+  status              what runs, of this user
+  run -- COMMAND…     start one, run the command with KUBECONFIG, CONTROL_PLANE_STATE, CONTROL_PLANE_URL,
+                      CONTROL_PLANE_CA and a kubectl on its PATH, end it; passes the exit code on
+  kubectl -- ARGS…    run kubectl against it
+  build [PROGRAM…]    build what is missing into the cache, without starting anything
+  help
+
+  --name NAME               which one (default: "default"; for "run" a name of its own)
+  --controller-manager      with kube-controller-manager: garbage collection, default service accounts
+  --scheduler               with kube-scheduler
+  --kwok                    with simulated nodes
+  --api-server-flag FLAG    one more flag of kube-apiserver; repeatable
+  --no-audit                without an audit log
+  --json                    answer on standard output in JSON
+
+Programs are looked for in KUBEBUILDER_ASSETS, then in the cache (XDG_CACHE_HOME or ~/.cache), then built with Go.
+`;
+
+/** Wrong use of the command line; the message says what is allowed. */
+class UsageError extends Error {}
+
+interface Arguments {
+  readonly command: string;
+  readonly options: ControlPlaneOptions;
+  readonly name: string | undefined;
+  readonly json: boolean;
+  /** What stands after "--", or the words after the command. */
+  readonly rest: readonly string[];
+}
+
+/** Returns the exit code. Never throws. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(parse(argv));
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`);
+    return 1;
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof UsageError) return `control-plane: ${error.message}\nSee "help".`;
+  if (error instanceof AssetsUnavailable || error instanceof ComponentFailed) return `control-plane: ${error.message}`;
+  return `control-plane: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+function parse(argv: readonly string[]): Arguments {
+  const split = argv.indexOf('--');
+  const own = split === -1 ? argv : argv.slice(0, split);
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...own],
+      allowPositionals: true,
+      options: {
+        name: { type: 'string' },
+        'controller-manager': { type: 'boolean', default: false },
+        scheduler: { type: 'boolean', default: false },
+        kwok: { type: 'boolean', default: false },
+        'api-server-flag': { type: 'string', multiple: true, default: [] },
+        'no-audit': { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    const [command = 'help', ...words] = positionals;
+    return {
+      command: values.help ? 'help' : command,
+      name: values.name,
+      json: values.json,
+      rest: [...words, ...(split === -1 ? [] : argv.slice(split + 1))],
+      options: {
+        ...(values.name === undefined ? {} : { name: values.name }),
+        controllerManager: values['controller-manager'],
+        scheduler: values.scheduler,
+        kwok: values.kwok,
+        apiServerFlags: values['api-server-flag'],
+        ...(values['no-audit'] ? { audit: false as const } : {}),
+        progress: say,
+      },
+    };
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const say: Progress = (message) => void process.stderr.write(`control-plane: ${message}\n`);
+
+function print(args: Arguments, document: unknown, text: string): void {
+  process.stdout.write(args.json ? `${JSON.stringify(document, null, 2)}\n` : text);
+}
+
+async function dispatch(args: Arguments): Promise<number> {
+  switch (args.command) {
+    case 'help':
+      process.stdout.write(help);
+      return 0;
+    case 'up':
+      return up(args);
+    case 'down':
+      return down(args);
+    case 'status':
+      return status(args);
+    case 'run':
+      return run(args);
+    case 'kubectl':
+      return kubectl(args);
+    case 'build':
+      return build(args);
+    default:
+      throw new UsageError(`unknown command ${JSON.stringify(args.command)}`);
+  }
+}
+
+async function up(args: Arguments): Promise<number> {
+  const started = performance.now();
+  const controlPlane = await startControlPlane({ ...args.options, name: args.name ?? 'default' });
+  await controlPlane.release();
+  controlPlane.supervisor.disconnect();
+  const { state } = controlPlane;
+  say(`Kubernetes ${state.kubernetesVersion} is up after ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  print(
+    args,
+    state,
+    `server      ${state.server}\nKUBECONFIG  ${state.kubeconfig}\nkubectl     ${state.kubectl}\nlogs        ${state.logs}\n`,
+  );
+  return 0;
+}
+
+async function down(args: Arguments): Promise<number> {
+  const name = args.name ?? 'default';
+  const ended = await endControlPlane(name);
+  print(args, { name, ended }, ended ? `ended ${name}\n` : `there is no control plane named ${name}\n`);
+  return 0;
+}
+
+function status(args: Arguments): number {
+  const state = args.name === undefined ? undefined : readState(folderOf(args.name));
+  const states = args.name === undefined ? listStates() : state === undefined ? [] : [state];
+  const found = states.map((each) => ({ ...each, running: isAlive(each.supervisor) }));
+  const lines = found.map(
+    ({ name, running, server, kubeconfig }) => `${name}  ${running ? 'running' : 'ended'}  ${server}  ${kubeconfig}\n`,
+  );
+  print(args, found, lines.length === 0 ? 'none\n' : lines.join(''));
+  return 0;
+}
+
+async function build(args: Arguments): Promise<number> {
+  const unknown = args.rest.filter((name) => !(name in assets));
+  if (unknown.length > 0) {
+    throw new UsageError(`unknown program ${unknown.join(', ')}; there are ${Object.keys(assets).join(', ')}`);
+  }
+  const chosen = args.rest.length > 0 ? (args.rest as readonly AssetName[]) : defaultBuild(args.options);
+  const paths = await ensure(chosen, say);
+  print(
+    args,
+    paths,
+    Object.entries(paths)
+      .map(([name, path]) => `${name}  ${path}\n`)
+      .join(''),
+  );
+  return 0;
+}
+
+function defaultBuild(options: ControlPlaneOptions): readonly AssetName[] {
+  return [
+    'etcd',
+    'kube-apiserver',
+    'kubectl',
+    ...(options.controllerManager === true ? (['kube-controller-manager'] as const) : []),
+    ...(options.scheduler === true ? (['kube-scheduler'] as const) : []),
+    ...(options.kwok === true ? (['kwok'] as const) : []),
+  ];
+}
+
+async function kubectl(args: Arguments): Promise<number> {
+  const controlPlane = await attachControlPlane(args.name ?? 'default');
+  try {
+    return await passThrough(controlPlane.state.kubectl, args.rest, controlPlane);
+  } finally {
+    controlPlane.supervisor.disconnect();
+  }
+}
+
+async function run(args: Arguments): Promise<number> {
+  const [command, ...rest] = args.rest;
+  if (command === undefined) throw new UsageError('run needs a command: run -- COMMAND…');
+  const interrupted = new AbortController();
+  const abort = (signal: NodeJS.Signals): void => interrupted.abort(signal);
+  for (const signal of forwarded) process.once(signal, abort);
+  const controlPlane = await startControlPlane(args.options);
+  for (const signal of forwarded) process.removeListener(signal, abort);
+  try {
+    if (interrupted.signal.aborted) return codeOf(null, interrupted.signal.reason as NodeJS.Signals);
+    return await passThrough(command, rest, controlPlane);
+  } finally {
+    await controlPlane.stop();
+  }
+}
+
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Runs a command on our terminal and returns its exit code. Signals to us become signals to it. */
+async function passThrough(command: string, args: readonly string[], controlPlane: ControlPlane): Promise<number> {
+  const child = spawn(command, args, { stdio: 'inherit', env: controlPlane.environment() });
+  // Listened for before anything is awaited: a quick command would have ended unheard.
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  ended.catch(() => undefined);
+  const identity = child.pid === undefined ? undefined : identityOf(child.pid);
+  // Should we be killed, nobody else could end it.
+  if (identity !== undefined) await controlPlane.supervisor.adopt(identity);
+  const forward = (signal: NodeJS.Signals): void => {
+    // Ctrl-C on a terminal reaches the command by itself: once more would be a second Ctrl-C.
+    if (signal === 'SIGINT' && process.stdin.isTTY) return;
+    child.kill(signal);
+  };
+  for (const signal of forwarded) process.on(signal, forward);
+  try {
+    return codeOf(...(await ended));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${command}: command not found`);
+    throw error;
+  } finally {
+    for (const signal of forwarded) process.removeListener(signal, forward);
+  }
+}
+
+/** The shell's convention: 128 and the signal's number. */
+function codeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  if (signal !== null) return 128 + constants.signals[signal];
+  return code ?? 1;
+}
