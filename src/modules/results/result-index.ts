@@ -1,10 +1,15 @@
 /**
  * The in-memory index of everything measured: one {@link ResultState} per Pod UID, kept up to date per event. The reconciler and
  * the Pod watcher write it; the API, the stream, the statistics and the telemetry read it. Every replica has one.
+ *
+ * Inside it is a {@link ResultTable}: `get` and `values` make a new object each time, so compare contents, not identities, and
+ * ask {@link table} where many results are looked at.
  */
 import { Subject } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { ResultState } from '../../datapath/result-state.js';
+import { ResultTable } from '../../statistics/result-table.js';
+import { sameContent } from '../../statistics/same-content.js';
 
 /** One change of the index. Without `next` the result is gone; without `previous` it is new. */
 export interface ResultChange {
@@ -14,36 +19,41 @@ export interface ResultChange {
 }
 
 export class ResultIndex {
-  readonly #states = new Map<string, ResultState>();
   readonly #changes = new Subject<ResultChange>();
+
+  /** The results in columns, for queries. */
+  readonly table = new ResultTable();
 
   /** Emitted synchronously, after the index was changed. */
   readonly changes: Observable<ResultChange> = this.#changes.asObservable();
 
   get size(): number {
-    return this.#states.size;
+    return this.table.size;
   }
 
   get(uid: string): ResultState | undefined {
-    return this.#states.get(uid);
+    return this.table.get(uid);
   }
 
-  values(): IterableIterator<ResultState> {
-    return this.#states.values();
+  *values(): IterableIterator<ResultState> {
+    for (const uid of [...this.table.uids()]) {
+      const state = this.table.get(uid);
+      if (state !== undefined) yield state;
+    }
   }
 
-  /** Puts a state in place of the one with the same uid; the same object again is no change. */
+  /** Puts a state in place of the one with the same uid; the same content again is no change. */
   put(next: ResultState): void {
-    const previous = this.#states.get(next.uid);
-    if (previous === next) return;
-    this.#states.set(next.uid, next);
+    const previous = this.table.get(next.uid);
+    if (previous !== undefined && sameContent(previous, next)) return;
+    this.table.put(next);
     this.#changes.next(previous === undefined ? { uid: next.uid, next } : { uid: next.uid, previous, next });
   }
 
   remove(uid: string): void {
-    const previous = this.#states.get(uid);
+    const previous = this.table.get(uid);
     if (previous === undefined) return;
-    this.#states.delete(uid);
+    this.table.remove(uid);
     this.#changes.next({ uid, previous });
   }
 }
