@@ -1,0 +1,239 @@
+/**
+ * Keeps one DatapathResult per Pod UID in step with what the index says of the Pod.
+ *
+ * Guarantees
+ * - The name is made from the uid, so that two controllers can't make two results of one Pod.
+ * - Two writes on the normal path: the object at first sight, the status at the end (write-plan.ts).
+ * - A Pod is declared gone only when the API server itself says so, never because a cache is behind.
+ */
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { observeAbsence, observeDeadline } from '../../datapath/assess.js';
+import { toEpochMs } from '../../datapath/instant.js';
+import type { PodObservation } from '../../datapath/pod-observation.js';
+import { isFinal } from '../../datapath/result-state.js';
+import type { ResultState } from '../../datapath/result-state.js';
+import { SETTINGS } from '../../settings/settings.js';
+import type { Settings } from '../../settings/settings.js';
+import { systemClock } from '../kube/clock.js';
+import { isAlreadyExists, isKubeApiError, isNotFound } from '../kube/kube-api-error.js';
+import { KubeClient } from '../kube/kube-client.js';
+import { formatKey } from '../kube/resource.js';
+import type { KubeObject, ReflectorEvent, Store } from '../kube/resource.js';
+import { InjectStore, OnEvent, Operator, OperatorEngine, PermanentError, Reconcile, watch } from '../operator/index.js';
+import type { OperatorOptions, ReconcileOutcome, ReconcileRequest, ReconcileResult } from '../operator/index.js';
+import { NAMESPACES, projectNamespace } from '../pods/namespace.resource.js';
+import type { NamespaceView } from '../pods/namespace.resource.js';
+import { PODS } from '../pods/pod.resource.js';
+import { carriesReporter, projectPod } from '../pods/project-pod.js';
+import { ChangeTimes } from './change-times.js';
+import { DATAPATH_RESULTS, projectResult, resultName, toResource, toStatus } from './result-conversion.js';
+import type { ResultView } from './result-conversion.js';
+import { ResultIndex } from './result-index.js';
+import { ResultTracker } from './result-tracker.js';
+import { RUN_LABEL } from '../../datapath/annotations.js';
+import { labelsDiffer, planStatus } from './write-plan.js';
+
+const NAME = 'datapath-result';
+const UID_AT = resultName('').length;
+
+@Operator({
+  name: NAME,
+  resource: DATAPATH_RESULTS,
+  project: projectResult,
+  watches: [
+    watch({ resource: PODS, project: projectPod, toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)] }),
+    watch({ resource: NAMESPACES, project: projectNamespace, toKeys: () => [] }),
+  ],
+})
+@Injectable()
+export class DatapathResultReconciler {
+  readonly #logger = new Logger(DatapathResultReconciler.name);
+  readonly #clock = systemClock;
+  readonly #changeTimes = new ChangeTimes();
+  readonly #tracker: ResultTracker;
+
+  constructor(
+    private readonly client: KubeClient,
+    private readonly engine: OperatorEngine,
+    private readonly index: ResultIndex,
+    @InjectStore(PODS) private readonly pods: Store<PodObservation>,
+    @InjectStore(DATAPATH_RESULTS) private readonly results: Store<ResultView>,
+    @InjectStore(NAMESPACES) private readonly namespaces: Store<NamespaceView>,
+    @Inject(SETTINGS) private readonly settings: Settings,
+  ) {
+    const selectorGiven = settings.labelSelector !== '';
+    this.#tracker = new ResultTracker({
+      index,
+      pods,
+      selects: (pod) => selectorGiven || carriesReporter(pod),
+      runNameOf: (pod) => pod.labels[RUN_LABEL] ?? this.namespaces.get(pod.namespace)?.runName ?? pod.namespace,
+    });
+    index.changes.subscribe((change) => this.#changeTimes.onChange(change, this.#clock.monotonicMs()));
+  }
+
+  /** What the flags say, over what the decorator says. */
+  operatorOptions(): Partial<OperatorOptions> {
+    return {
+      maxConcurrentReconciles: this.settings.maxConcurrentReconciles,
+      ...(this.settings.namespaces.length === 0 ? {} : { namespaces: this.settings.namespaces }),
+      ...(this.settings.labelSelector === ''
+        ? {}
+        : {
+            watches: [
+              watch({
+                resource: PODS,
+                project: projectPod,
+                labelSelector: this.settings.labelSelector,
+                toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)],
+              }),
+              watch({ resource: NAMESPACES, project: projectNamespace, toKeys: () => [] }),
+            ],
+          }),
+    };
+  }
+
+  @OnEvent(PODS)
+  onPod(event: ReflectorEvent<PodObservation>): void {
+    this.#tracker.onPod(event);
+  }
+
+  @OnEvent(DATAPATH_RESULTS)
+  onResult(event: ReflectorEvent<ResultView>): void {
+    this.#tracker.onResult(event);
+  }
+
+  /** Answers at once, without a promise, when nothing is to be written: the usual case. */
+  @Reconcile()
+  reconcile(request: ReconcileRequest): ReconcileOutcome | Promise<ReconcileOutcome> {
+    const uid = request.name.slice(UID_AT);
+    const state = this.index.get(uid);
+    if (state === undefined) return undefined;
+    const pod = this.pods.getByUid(uid);
+    const stored = this.results.get(request.key);
+    if (stored?.deletionTimestamp !== undefined) return undefined;
+
+    if (!isFinal(state.outcome)) {
+      if (pod === undefined) return this.#confirmAbsence(state, stored, request);
+      if (this.#deadlineInMs(state) === 0) {
+        this.index.put(observeDeadline(state, pod, this.#clock.epochNs()));
+        return this.reconcile(request);
+      }
+    }
+    if (stored === undefined) return this.#create(state, request);
+    if (stored.state !== undefined && pod !== undefined && labelsDiffer(state, stored.state)) {
+      return this.#relabel(state, stored, request);
+    }
+    const plan = planStatus(state, stored.state, this.#changeTimes.elapsedMs(uid, this.#clock.monotonicMs()), pod !== undefined);
+    if (plan.due) return this.#writeStatus(state, stored, request);
+    if (plan.waitMs === undefined) this.#changeTimes.settle(uid);
+    return this.#later(state, plan.waitMs);
+  }
+
+  /** When to look again: the status that lingers, or the deadline. */
+  #later(state: ResultState, waitMs: number | undefined): ReconcileResult | undefined {
+    const deadlineInMs = isFinal(state.outcome) ? undefined : this.#deadlineInMs(state);
+    const requeueAfterMs = Math.min(waitMs ?? Number.POSITIVE_INFINITY, deadlineInMs ?? Number.POSITIVE_INFINITY);
+    return Number.isFinite(requeueAfterMs) ? { requeueAfterMs } : undefined;
+  }
+
+  /** Milliseconds until the deadline, 0 when it has passed, `undefined` without one. */
+  #deadlineInMs(state: ResultState): number | undefined {
+    if (this.settings.deadlineMs === 0) return undefined;
+    return Math.max(0, toEpochMs(state.createdAt) + this.settings.deadlineMs - this.#clock.epochMs());
+  }
+
+  async #create(state: ResultState, request: ReconcileRequest): Promise<ReconcileOutcome> {
+    let created: KubeObject;
+    try {
+      created = await this.client.create<KubeObject>(DATAPATH_RESULTS, toResource(state), { signal: request.signal });
+    } catch (error) {
+      // The cache is behind: the watch will bring it, and its event runs this key again.
+      if (isAlreadyExists(error)) return { requeueAfterMs: 1_000 };
+      if (this.#namespaceIsEnding(error)) {
+        this.index.remove(state.uid);
+        throw new PermanentError(`the result can't be stored: namespace ${state.namespace} is being deleted`, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+    this.engine.recordWrite(NAME, request.key, created.metadata.resourceVersion ?? '');
+    // Its event comes by the watch and runs this key again, with the status as the next step.
+    return undefined;
+  }
+
+  async #writeStatus(state: ResultState, stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
+    const status = toStatus(state, stored, this.#clock.epochNs());
+    const written = await this.client.patch<KubeObject>(
+      DATAPATH_RESULTS,
+      { namespace: stored.namespace, name: stored.name },
+      {
+        metadata: { resourceVersion: stored.resourceVersion },
+        // A merge patch keeps what it doesn't name: a failure that a late success ended must go.
+        status: { failure: null, ...status },
+      },
+      { kind: 'merge', subresource: 'status', signal: request.signal },
+    );
+    this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
+    this.#changeTimes.settle(state.uid);
+    return undefined;
+  }
+
+  /** The Pod's labels were changed: the result's follow, so that selectors find it by what the Pod says. */
+  async #relabel(state: ResultState, stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
+    const labels: Record<string, string | null> = { ...state.labels };
+    for (const key of Object.keys(stored.state?.labels ?? {})) labels[key] ??= null;
+    const written = await this.client.patch<KubeObject>(
+      DATAPATH_RESULTS,
+      { namespace: stored.namespace, name: stored.name },
+      { metadata: { resourceVersion: stored.resourceVersion, labels } },
+      { kind: 'merge', signal: request.signal },
+    );
+    this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
+    return undefined;
+  }
+
+  /** The cache has no such Pod, but it may be behind another replica's: the API server is asked. */
+  async #confirmAbsence(
+    state: ResultState,
+    stored: ResultView | undefined,
+    request: ReconcileRequest,
+  ): Promise<ReconcileOutcome> {
+    try {
+      const pod = await this.client.get<KubeObject>(
+        PODS,
+        { namespace: state.namespace, name: state.name },
+        { signal: request.signal },
+      );
+      if (pod.metadata.uid === state.uid) return { requeueAfterMs: 1_000 };
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    // Between the question and the answer the watch may have told more.
+    const current = this.index.get(state.uid);
+    if (current === undefined || isFinal(current.outcome)) return { requeueAfterMs: 0 };
+    this.#logger.warn('a Pod is gone and its end was not seen', {
+      namespace: state.namespace,
+      name: state.name,
+      uid: state.uid,
+      stored: stored !== undefined,
+    });
+    this.index.put(observeAbsence(current, this.#clock.epochNs()));
+    return { requeueAfterMs: 0 };
+  }
+
+  #namespaceIsEnding(error: unknown): boolean {
+    if (isNotFound(error)) return true;
+    return (
+      isKubeApiError(error) &&
+      error.code === 403 &&
+      (error.status?.details?.causes ?? []).some((cause) => cause.reason === 'NamespaceTerminating')
+    );
+  }
+}
+
+/** The key of the result of a Pod. */
+function keyOf(namespace: string, podUid: string): string {
+  return formatKey({ namespace, name: resultName(podUid) });
+}
+

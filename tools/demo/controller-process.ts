@@ -1,0 +1,71 @@
+/** The controller as a process of its own, acting as the service account that config/rbac gives it. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+
+export interface ControllerOptions {
+  readonly script: string;
+  readonly kubeconfig: string;
+  readonly logFile: string;
+  readonly apiPort: number;
+  readonly leaderElect: boolean;
+  readonly args?: readonly string[];
+}
+
+export class ControllerProcess {
+  readonly url: string;
+  #child: ChildProcess | undefined;
+
+  constructor(private readonly options: ControllerOptions) {
+    this.url = `http://127.0.0.1:${options.apiPort}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  start(): void {
+    const { script, kubeconfig, logFile, apiPort, leaderElect, args = [] } = this.options;
+    const log = openSync(logFile, 'a');
+    this.#child = spawn(
+      process.execPath,
+      [
+        script,
+        `--kubeconfig=${kubeconfig}`,
+        `--api-bind-address=127.0.0.1:${apiPort}`,
+        '--metrics-bind-address=0',
+        '--health-probe-bind-address=0',
+        `--leader-elect=${leaderElect}`,
+        ...args,
+      ],
+      { stdio: ['ignore', log, log], env: { PATH: process.env['PATH'] } },
+    );
+    closeSync(log);
+  }
+
+  /** Resolves when `/readyz` says ok. @throws Error with the end of its log when it ends or takes longer. */
+  async ready(timeoutMs: number): Promise<void> {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const child = this.#child;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) break;
+      const response = await fetch(`${this.url}/readyz`).catch(() => undefined);
+      if (response?.ok === true) return;
+      if (Date.now() > end) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`the controller did not become ready; the end of its log:\n${this.logTail()}`);
+  }
+
+  async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await exited;
+  }
+
+  logTail(lines = 30): string {
+    return readFileSync(this.options.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  }
+}

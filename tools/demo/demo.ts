@@ -1,0 +1,291 @@
+/**
+ * The main job from end to end on an embedded control plane: the manifests are applied, the controller runs as its own service
+ * account, a real reporter process probes for each Pod, and what the API says at the end is held against what was caused.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { startControlPlane } from '../control-plane/launcher.js';
+import type { ControlPlane } from '../control-plane/launcher.js';
+import { ControllerProcess } from './controller-process.js';
+import type { DemoOptions } from './options.js';
+import { Progress } from './progress.js';
+import { failedTable, palette, statisticsTable, worstTable } from './report.js';
+import { startReporter } from './reporter-process.js';
+import type { ReporterProcess } from './reporter-process.js';
+import { openTarget, planTargets } from './targets.js';
+import { verify } from './verify.js';
+import type { Caused, StatisticAnswer, StoredResult } from './verify.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const NAMESPACE = 'datapath-demo';
+const CONTROLLER_NAMESPACE = 'datapath-observer';
+const SERVICE_ACCOUNT = 'datapath-controller';
+/** Long enough for every late target on a busy machine, short enough to wait for the dead ones. */
+const PROBE_TIMEOUT = '20s';
+/** Pods that are created, and reporters that are started, at the same time. */
+const CONCURRENCY = 8;
+
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const progress = new Progress(process.stderr);
+  const cleanups: (() => Promise<void> | void)[] = [];
+  const cleanUp = async (): Promise<void> => {
+    for (const undo of cleanups.splice(0).reverse()) await undo();
+  };
+  const interrupted = new AbortController();
+  const onSignal = (): void => interrupted.abort(new Error('interrupted'));
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  try {
+    return await run(options, progress, cleanups, interrupted.signal);
+  } finally {
+    progress.done();
+    await cleanUp();
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+async function run(
+  options: DemoOptions,
+  progress: Progress,
+  cleanups: (() => Promise<void> | void)[],
+  signal: AbortSignal,
+): Promise<number> {
+  const paint = palette(options.colour);
+  const folder = mkdtempSync(join(tmpdir(), 'datapath-demo-'));
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+
+  progress.step('starting the control plane');
+  const plane = await startControlPlane({ progress: (message) => progress.note(message) });
+  cleanups.push(() => plane.stop());
+  progress.step('applying the manifests');
+  await plane.kubectlOk(['apply', '-f', '-'], { input: await plane.kubectlOk(['kustomize', ROOT]) });
+  await prepareWorkload(plane);
+
+  progress.step('starting the controller as its service account');
+  const kubeconfig = await plane.kubeconfigFor({
+    serviceAccount: { namespace: CONTROLLER_NAMESPACE, name: SERVICE_ACCOUNT, expirationSeconds: 86_400 },
+  });
+  const controllers: ControllerProcess[] = [];
+  for (let i = 0; i < options.replicas; i++) {
+    const controller = new ControllerProcess({
+      script: join(ROOT, 'dist/main.js'),
+      kubeconfig,
+      logFile: join(folder, `controller-${i}.log`),
+      apiPort: await freePort(),
+      leaderElect: options.replicas > 1,
+    });
+    controllers.push(controller);
+    controller.start();
+    cleanups.push(() => controller.kill('SIGTERM'));
+  }
+  for (const controller of controllers) await controller.ready(60_000);
+  const [first] = controllers;
+  if (first === undefined) throw new Error('no controller was started');
+
+  const caused: Caused[] = [];
+  const reporters: ReporterProcess[] = [];
+  cleanups.push(() => {
+    for (const reporter of reporters) reporter.kill();
+    for (const one of caused) one.target.close();
+  });
+  const plans = planTargets(options.pods);
+  let killsLeft = options.kills;
+  let next = 0;
+  progress.step(`creating ${options.pods} Pods, a reporter process for each`);
+  const worker = async (): Promise<void> => {
+    for (let i = next++; i < plans.length; i = next++) {
+      signal.throwIfAborted();
+      const plan = plans[i];
+      if (plan === undefined) return;
+      const podName = `web-${String(i + 1).padStart(String(options.pods).length, '0')}`;
+      const uid = await createPod(plane, podName, `demo-node-${(i % 3) + 1}`);
+      const token = await plane.token({ namespace: NAMESPACE, name: 'default', pod: { name: podName, uid } });
+      const target = await openTarget(plan);
+      const reporter = startReporter({
+        folder: join(folder, 'pods'),
+        script: join(ROOT, 'dist/reporter.cjs'),
+        server: new URL(plane.server),
+        caData: plane.caData,
+        token,
+        namespace: NAMESPACE,
+        podName,
+        target: target.url,
+        timeout: PROBE_TIMEOUT,
+      });
+      target.arm();
+      reporters.push(reporter);
+      caused.push({ podName, uid, target, spawnedAtMs: reporter.spawnedAtMs });
+      progress.note(`${caused.length}/${options.pods} Pods`);
+      // Kills are spread over the run: when 1/(n+1), 2/(n+1) … of the Pods are there.
+      if (killsLeft > 0 && caused.length >= (options.pods * (options.kills - killsLeft + 1)) / (options.kills + 1)) {
+        killsLeft--;
+        await killWriter(plane, controllers, progress);
+      }
+    }
+  };
+  mkdirSync(join(folder, 'pods'), { recursive: true });
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+
+  progress.step('waiting for the measurements to end');
+  const deadline = Date.now() + 120_000;
+  let open = options.pods;
+  while (open > 0 && Date.now() < deadline) {
+    signal.throwIfAborted();
+    const results = await storedResults(plane);
+    open = options.pods - results.filter((one) => isOver(one.status?.outcome)).length;
+    progress.note(`${options.pods - open}/${options.pods} are over`);
+    if (open > 0) await new Promise((done) => setTimeout(done, 250));
+  }
+  for (const controller of controllers) await controller.ready(60_000);
+
+  const query = `namespace=${NAMESPACE}&topN=1000`;
+  const start = await getJson<StatisticAnswer>(`${first.url}/api/v1/time-to-start?${query}`);
+  const ready = await getJson<StatisticAnswer>(`${first.url}/api/v1/time-to-datapath-ready?${query}`);
+  const results = await storedResults(plane);
+  const findings = verify(caused, results, start, ready);
+  progress.done();
+
+  if (options.json) {
+    process.stdout.write(
+      `${JSON.stringify({ ok: findings.length === 0, findings, timeToStart: start, timeToDatapathReady: ready })}\n`,
+    );
+  } else {
+    const shown = await plane.kubectlOk(['get', 'dpr', '-n', NAMESPACE, '--sort-by=.spec.podRef.name']);
+    const lines = shown.trimEnd().split('\n');
+    const out = [
+      '',
+      paint.bold(`${options.pods} Pods, from the API (${first.url}/api/v1)`),
+      statisticsTable([
+        ['time to start', start],
+        ['time to datapath ready', ready],
+      ]),
+      '',
+      worstTable(ready, 5),
+      '',
+      failedTable(ready, results, 5),
+      '',
+      paint.bold('$ kubectl get dpr'),
+      ...lines.slice(0, 11),
+      ...(lines.length > 11 ? [paint.dim(`... and ${lines.length - 11} more`)] : []),
+      '',
+      findings.length === 0
+        ? paint.green(`What was printed is what was caused: ${options.pods} Pods checked one by one.`)
+        : paint.red(
+            `What was printed is NOT what was caused:\n${findings
+              .slice(0, 20)
+              .map((text) => `  - ${text}`)
+              .join('\n')}`,
+          ),
+    ];
+    process.stdout.write(`${out.join('\n')}\n`);
+  }
+  if (findings.length > 0) process.stderr.write(`the end of the controller's log:\n${first.logTail()}\n`);
+  if (options.keep) await keepRunning(plane, first, signal);
+  return findings.length === 0 ? 0 : 1;
+}
+
+/** The Lease names the writer; without one there is a single controller. Killed with SIGKILL, then started again. */
+async function killWriter(
+  plane: ControlPlane,
+  controllers: readonly ControllerProcess[],
+  progress: Progress,
+): Promise<void> {
+  let [victim] = controllers;
+  if (controllers.length > 1) {
+    const holder = await plane.kubectlOk([
+      ...['get', 'lease', '-n', CONTROLLER_NAMESPACE, 'datapath-controller'],
+      ...['-o', 'jsonpath={.spec.holderIdentity}'],
+    ]);
+    victim = controllers.find((controller) => holder.includes(`-${controller.pid}-`)) ?? victim;
+  }
+  if (victim === undefined) return;
+  progress.note(`kill -9 of the controller (process ${victim.pid})`);
+  await victim.kill('SIGKILL');
+  victim.start();
+}
+
+async function prepareWorkload(plane: ControlPlane): Promise<void> {
+  const objects = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: NAMESPACE } },
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'Role',
+      metadata: { name: 'datapath-reporter', namespace: NAMESPACE },
+      rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }],
+    },
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'RoleBinding',
+      metadata: { name: 'datapath-reporter', namespace: NAMESPACE },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'datapath-reporter' },
+      subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: NAMESPACE }],
+    },
+  ];
+  await plane.kubectlOk(['apply', '-f', '-'], {
+    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
+  });
+}
+
+async function createPod(plane: ControlPlane, name: string, nodeName: string): Promise<string> {
+  const answer = await plane.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: 'web', 'app.kubernetes.io/part-of': 'demo' } },
+    spec: {
+      nodeName,
+      serviceAccountName: 'default',
+      containers: [{ name: 'app', image: 'local.test/app:1' }],
+      initContainers: [{ name: 'datapath-reporter', image: 'local.test/reporter:1', restartPolicy: 'Always' }],
+    },
+  });
+  const pod = JSON.parse(answer.text) as { metadata?: { uid?: string }; message?: string };
+  const uid = pod.metadata?.uid;
+  if (answer.status !== 201 || uid === undefined) throw new Error(`Pod ${name}: ${answer.status} ${pod.message ?? ''}`);
+  return uid;
+}
+
+async function storedResults(plane: ControlPlane): Promise<readonly StoredResult[]> {
+  const answer = await plane.request('GET', `/apis/datapath.observer/v1/namespaces/${NAMESPACE}/datapathresults`);
+  if (answer.status !== 200)
+    throw new Error(`the results can't be listed: ${answer.status} ${answer.text.slice(0, 200)}`);
+  return (JSON.parse(answer.text) as { items: StoredResult[] }).items;
+}
+
+function isOver(outcome: string | undefined): boolean {
+  return outcome === 'Ready' || outcome === 'Failed' || outcome === 'Aborted';
+}
+
+async function getJson<T>(url: string): Promise<T> {
+  const response = await fetch(url);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text.slice(0, 300)}`);
+  return JSON.parse(text) as T;
+}
+
+async function keepRunning(plane: ControlPlane, controller: ControllerProcess, signal: AbortSignal): Promise<void> {
+  process.stdout.write(
+    [
+      '',
+      `Left running until Ctrl-C. The API and the dashboard: ${controller.url}/`,
+      `  curl -s '${controller.url}/api/v1/time-to-datapath-ready?namespace=${NAMESPACE}' | jq .`,
+      `  KUBECONFIG=${plane.kubeconfig} ${plane.state.kubectl} get dpr -A`,
+      '',
+    ].join('\n'),
+  );
+  await new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
