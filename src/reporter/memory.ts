@@ -1,0 +1,68 @@
+/**
+ * What a reporter leaves for its successor in the same sandbox: a file in `/dev/shm`, which outlives the container, not the Pod. All
+ * containers of the Pod can write there, so it is checked as foreign input, and what doesn't fit is forgotten.
+ */
+import { constants } from 'node:fs';
+import { decodeReport, encodeReport } from '../datapath/report.js';
+import type { Report } from '../datapath/report.js';
+import { isRecord, readSmallFile, replaceFile } from './files.js';
+import { messageOf } from './log.js';
+
+export interface Memory {
+  readonly report: Report;
+  /** Start of the first process on the kernel's monotonic clock, nanoseconds. */
+  readonly monotonicStart: bigint;
+  /** Whether a reporter here has ended of its own accord with status 0. */
+  readonly completed: boolean;
+}
+
+/** One file per set of targets: several reporters in a Pod don't disturb each other, a restarted one finds its own. */
+export function memoryPath(dir: string, key: string): string {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
+  return `${dir}/datapath-reporter-${(hash >>> 0).toString(16).padStart(8, '0')}.json`;
+}
+
+/**
+ * @param monotonicNow a memory of the future is none: it belongs to another boot
+ * @param uid a memory of another Pod is none
+ */
+export function recall(path: string, monotonicNow: bigint, uid: string | undefined): Memory | undefined {
+  const text = readSmallFile(path, constants.O_NOFOLLOW);
+  return text === undefined ? undefined : decodeMemory(text, monotonicNow, uid);
+}
+
+export function decodeMemory(text: string, monotonicNow: bigint, uid: string | undefined): Memory | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // Cut short or foreign: as good as nothing remembered.
+    return undefined;
+  }
+  if (!isRecord(json)) return undefined;
+  const { report: encoded, monotonicStart: start, completed } = json;
+  if (typeof encoded !== 'string' || typeof start !== 'string' || !/^\d{1,19}$/.test(start)) return undefined;
+  const decoded = decodeReport(encoded);
+  if (!('report' in decoded)) return undefined;
+  const { report } = decoded;
+  const monotonicStart = BigInt(start);
+  const isForeign = uid !== undefined && report.uid !== undefined && report.uid !== uid;
+  if (isForeign || monotonicStart > monotonicNow) return undefined;
+  return { report, monotonicStart, completed: completed === true };
+}
+
+export function encodeMemory(memory: Memory): string {
+  const { report, monotonicStart, completed } = memory;
+  return JSON.stringify({ report: encodeReport(report), monotonicStart: monotonicStart.toString(), completed });
+}
+
+/** @returns why it couldn't be kept */
+export function remember(path: string, memory: Memory): string | undefined {
+  try {
+    replaceFile(path, encodeMemory(memory));
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
