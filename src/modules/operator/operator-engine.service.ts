@@ -1,0 +1,254 @@
+import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import type { Subscription } from 'rxjs';
+import { KubeClient } from '../kube/kube-client.js';
+import type { ReflectorStatus } from '../kube/reflector-status.js';
+import { sleep } from '../kube/clock.js';
+import { EngineContext } from './engine-context.js';
+import { type OperatorDefinition, readDefinition } from './operator-definition.js';
+import { OperatorStartError } from './operator-errors.js';
+import { OperatorRunner } from './operator-runner.js';
+import { reconcileFunctionOf } from './reconcile-function.js';
+
+/** How one operator is. */
+export interface OperatorHealth {
+  readonly name: string;
+  readonly synced: boolean;
+  readonly active: boolean;
+  readonly depth: number;
+  readonly running: number;
+}
+
+export interface EngineHealth {
+  /** False when this process can't recover by itself: a watch that its own supervisor left stuck, or a failed start. */
+  readonly live: boolean;
+  /** Whether every cache is filled. */
+  readonly synced: boolean;
+  readonly leader: boolean;
+  /** Why `live` is false. */
+  readonly problems: readonly string[];
+  readonly operators: readonly OperatorHealth[];
+  readonly watches: readonly ReflectorStatus[];
+}
+
+/**
+ * Runs every `@Operator` among the application's providers.
+ *
+ * Starts with the application and doesn't hold it up: probes and reads are served while the caches fill. Caches that are not filled within
+ * `syncTimeoutMs` are a failed start.
+ */
+@Injectable()
+export class OperatorEngine implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #context: EngineContext;
+  readonly #client: KubeClient;
+  readonly #discovery: DiscoveryService;
+  readonly #runners = new Map<string, OperatorRunner>();
+  readonly #stopping = new AbortController();
+  #election: Subscription | undefined;
+  #leading = false;
+  #synced = false;
+  #startup: Promise<void> | undefined;
+  #stop: Promise<void> | undefined;
+  #failure: Error | undefined;
+
+  constructor(
+    @Inject(EngineContext) context: EngineContext,
+    @Inject(KubeClient) client: KubeClient,
+    @Inject(DiscoveryService) discovery: DiscoveryService,
+  ) {
+    this.#context = context;
+    this.#client = client;
+    this.#discovery = discovery;
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.#context.options.autoStart !== false) this.start();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.stop();
+  }
+
+  /** Whether the caches of all operators are filled. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Whether this replica may write now. True where there is no election. */
+  get leader(): boolean {
+    return this.#context.elector?.isLeader() ?? true;
+  }
+
+  /** Opens the watches and begins the election. Returns at once; see {@link OperatorEngine.ready}. */
+  start(): void {
+    if (this.#startup !== undefined) return;
+    this.#startup = this.#run().catch((error: unknown) => {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
+  /** Resolves when the caches are filled and rights were checked, rejects when the start failed. */
+  async ready(): Promise<void> {
+    await this.#startup;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * Ends in this order: no new runs; watches closed; running runs get `graceMs`, then their signals are aborted; the lease is released.
+   */
+  stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stop ??= this.#shutDown(options.graceMs ?? this.#context.options.shutdownGraceMs);
+    return this.#stop;
+  }
+
+  /**
+   * Queues a key, now or after `afterMs`, for a reason outside of Kubernetes.
+   *
+   * @returns false when this replica doesn't run keys now; the one that does, or will, runs every key when it begins
+   * @throws RangeError when there is no operator of this name
+   */
+  enqueue(operatorName: string, key: string, afterMs = 0): boolean {
+    return this.#runner(operatorName).enqueue(key, afterMs);
+  }
+
+  /**
+   * Says that a run has just written the object of a key and the API server answered with this version: the key isn't run
+   * again on a cache that is older, for at most `ownWriteWaitMs`.
+   */
+  recordWrite(operatorName: string, key: string, resourceVersion: string): void {
+    this.#runner(operatorName).recordWrite(key, resourceVersion);
+  }
+
+  /** The runners by name, for debug pages and tests. */
+  get runners(): ReadonlyMap<string, OperatorRunner> {
+    return this.#runners;
+  }
+
+  health(): EngineHealth {
+    const watches = this.#context.registry.parts.map((part) => part.reflector.status());
+    const problems = watches.filter((watch) => watch.stuck).map((watch) => `the watch of ${watch.resource} is stuck`);
+    if (this.#failure !== undefined) problems.push(this.#failure.message);
+    return {
+      live: problems.length === 0,
+      synced: this.#synced,
+      leader: this.leader,
+      problems,
+      operators: [...this.#runners.values()].map((runner) => ({
+        name: runner.name,
+        synced: runner.synced,
+        active: runner.active,
+        depth: runner.pool.queue.depth,
+        running: runner.pool.active,
+      })),
+      watches,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const context = this.#context;
+    for (const definition of this.#definitions()) {
+      const { name } = definition.options;
+      if (this.#runners.has(name)) throw new OperatorStartError(`two operators are named "${name}"`);
+      this.#runners.set(name, this.#makeRunner(definition));
+    }
+    const { elector } = context;
+    if (elector !== undefined) {
+      this.#client.fenceWrites(() => {
+        elector.assertLeader();
+      });
+      this.#election = elector.leading$.subscribe((leading) => {
+        this.#lead(leading);
+      });
+    } else {
+      this.#lead(true);
+    }
+    context.registry.start();
+    elector?.start();
+    await this.#waitForCaches();
+  }
+
+  #definitions(): readonly OperatorDefinition[] {
+    return this.#discovery
+      .getProviders()
+      .map((wrapper) => wrapper.instance as unknown)
+      .filter((instance): instance is object => typeof instance === 'object' && instance !== null)
+      .map((instance) => readDefinition(instance))
+      .filter((definition) => definition !== undefined);
+  }
+
+  #makeRunner(definition: OperatorDefinition): OperatorRunner {
+    return new OperatorRunner(definition, reconcileFunctionOf(definition), this.#context);
+  }
+
+  async #waitForCaches(): Promise<void> {
+    const { clock, options } = this.#context;
+    const deadline = clock.monotonicMs() + options.syncTimeoutMs;
+    while (!this.#stopping.signal.aborted) {
+      const missing = new Set([...this.#runners.values()].flatMap((runner) => runner.unsynced()));
+      if (missing.size === 0) {
+        this.#synced = true;
+        this.#context.logger.log('Caches are filled', { operators: [...this.#runners.keys()] });
+        this.#activate();
+        return;
+      }
+      if (clock.monotonicMs() >= deadline) {
+        throw new OperatorStartError(
+          `the caches of ${[...missing].join(', ')} were not filled within ${options.syncTimeoutMs} ms; see the warnings of these watches`,
+        );
+      }
+      await sleep(clock, 20, this.#stopping.signal);
+    }
+  }
+
+  #lead(leading: boolean): void {
+    if (this.#leading === leading) return;
+    this.#leading = leading;
+    this.#context.logger.log(leading ? 'This replica leads' : 'This replica does not lead any more');
+    this.#context.metrics.leading(this.#context.options.leaderElection?.name ?? 'none', leading);
+    if (leading) {
+      this.#activate();
+    } else {
+      for (const runner of this.#runners.values()) runner.deactivate('the lease was lost');
+    }
+  }
+
+  #activate(): void {
+    if (!this.#synced || !this.#leading || this.#stopping.signal.aborted) return;
+    for (const runner of this.#runners.values()) runner.activate();
+  }
+
+  #fail(error: Error): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#failure = error;
+    this.#context.logger.error('Operators can not start', { error: error.message });
+    this.#context.options.onFatal?.(error);
+  }
+
+  async #shutDown(graceMs: number): Promise<void> {
+    this.#stopping.abort();
+    for (const runner of this.#runners.values()) runner.halt();
+    await this.#context.registry.stop();
+    const pools = [...this.#runners.values()].map((runner) => runner.pool);
+    const left = await Promise.all(pools.map((pool) => pool.drain(graceMs)));
+    if (left.some((count) => count > 0)) {
+      for (const runner of this.#runners.values()) runner.abortRuns('the process stops');
+      this.#context.logger.warn('Runs did not end in time', {
+        graceMs,
+        runs: left.reduce((sum, count) => sum + count, 0),
+      });
+      await Promise.all(pools.map((pool) => pool.drain(this.#context.options.abortGraceMs)));
+    }
+    this.#election?.unsubscribe();
+    await this.#context.elector?.stop();
+    this.#leading = false;
+    await this.#startup;
+  }
+
+  #runner(name: string): OperatorRunner {
+    const runner = this.#runners.get(name);
+    if (runner === undefined) {
+      throw new RangeError(`no operator is named "${name}"; there are: ${[...this.#runners.keys()].join(', ')}`);
+    }
+    return runner;
+  }
+}

@@ -1,0 +1,272 @@
+import type { Clock, Random } from '../kube/clock.js';
+import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import type { StructuredLogger } from '../kube/logger.js';
+import { formatKey, type Projected, type ReflectorEvent, type ResourceType } from '../kube/resource.js';
+import { resourceName } from '../kube/resource-path.js';
+import { boundMethod, type OperatorDefinition } from './operator-definition.js';
+import { ReconcileAbortedError } from './operator-errors.js';
+import type { ControllerMetrics, OperatorMetrics } from './operator-metrics.js';
+import type { EventHandler, WatchSpec } from './operator-options.js';
+import { OwnWrites } from './own-writes.js';
+import type { ReconcileFunction } from './reconcile-request.js';
+import type { SharedStore } from './shared-store.js';
+import type { WatchPart, WatchRegistry } from './watch-registry.js';
+import { WorkerPool } from './worker-pool.js';
+
+export interface RunnerContext {
+  readonly registry: WatchRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly budget: EventLoopBudget;
+  readonly logger: StructuredLogger;
+  readonly metrics: OperatorMetrics;
+}
+
+type ObjectEvent = Exclude<ReflectorEvent<Projected>, { type: 'Synced' }>;
+
+/**
+ * One operator at work: turns events into keys, and keys into runs.
+ *
+ * Every replica watches and calls `@OnEvent`; keys are queued only while this replica leads and the caches are filled. What happened
+ * before is not replayed but seen: at that moment every key that the caches name is queued once, behind what changes meanwhile.
+ */
+export class OperatorRunner {
+  readonly name: string;
+  readonly definition: OperatorDefinition;
+  readonly pool: WorkerPool;
+  readonly #context: RunnerContext;
+  readonly #metrics: ControllerMetrics;
+  readonly #ownWrites: OwnWrites;
+  readonly #store: SharedStore;
+  readonly #parts = new Set<WatchPart>();
+  #active = false;
+  /** Counts activations, so that an older one's queueing ends when it is overtaken. */
+  #epoch = 0;
+
+  constructor(definition: OperatorDefinition, reconcile: ReconcileFunction, context: RunnerContext) {
+    const { options } = definition;
+    this.name = options.name;
+    this.definition = definition;
+    this.#context = context;
+    this.#metrics = context.metrics.controller(options.name, options.maxConcurrentReconciles);
+    this.#ownWrites = new OwnWrites(() => context.clock.monotonicMs(), options.ownWriteWaitMs);
+    this.#store = context.registry.store(options.resource);
+    this.pool = new WorkerPool({
+      name: options.name,
+      reconcile,
+      holdMs: (key) => this.#hold(key),
+      maxConcurrentReconciles: options.maxConcurrentReconciles,
+      reconcileTimeoutMs: options.reconcileTimeoutMs,
+      queue: options.queue,
+      clock: context.clock,
+      random: context.random,
+      budget: context.budget,
+      logger: context.logger,
+      metrics: this.#metrics,
+    });
+    this.#attach();
+  }
+
+  /** Whether keys are queued and run: this replica leads, and every cache that the operator reads is filled. */
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** Whether every cache that the operator reads is filled. */
+  get synced(): boolean {
+    for (const part of this.#parts) if (!part.reflector.synced) return false;
+    return true;
+  }
+
+  /** The resources whose caches aren't filled yet. */
+  unsynced(): readonly string[] {
+    return [...this.#parts].filter((part) => !part.reflector.synced).map((part) => resourceName(part.scope.resource));
+  }
+
+  /** Starts to run: every key that the caches name is queued once. */
+  activate(): void {
+    if (this.#active) return;
+    this.#active = true;
+    this.#epoch += 1;
+    this.pool.open();
+    void this.#queueAll(this.#epoch).catch((error: unknown) => {
+      // A key map that throws for one object is caught there; anything else is a fault of this class.
+      this.#context.logger.error('Queueing all keys failed', { operator: this.name, error: String(error) });
+    });
+  }
+
+  /** Ends running: runs are told to end, queued keys are forgotten. Events and caches go on. */
+  deactivate(reason: string): void {
+    if (!this.#active) return;
+    this.#active = false;
+    this.#epoch += 1;
+    this.pool.close();
+    this.pool.abortAll(new ReconcileAbortedError(reason));
+    this.pool.queue.clear();
+    this.#ownWrites.clear();
+  }
+
+  /** Starts no more runs; those under way go on. */
+  halt(): void {
+    this.#active = false;
+    this.#epoch += 1;
+    this.pool.close();
+  }
+
+  abortRuns(reason: string): void {
+    this.pool.abortAll(new ReconcileAbortedError(reason));
+  }
+
+  /** Queues a key from outside. Ignored while this replica doesn't run: the one that does, or will, sees every key anyway. */
+  enqueue(key: string, afterMs: number): boolean {
+    if (!this.#active) return false;
+    this.pool.addAfter(key, afterMs, 'trigger');
+    return true;
+  }
+
+  recordWrite(key: string, resourceVersion: string): void {
+    this.#ownWrites.record(key, resourceVersion, this.#store.get(key)?.resourceVersion);
+  }
+
+  #attach(): void {
+    const { options, handlers } = this.definition;
+    const own: WatchSpec = { ...options, toKeys: (object) => [formatKey(object)] };
+    const all = [own, ...options.watches];
+    const namespaced = all.map((spec) => ({ spec, parts: this.#open(spec) }));
+    const parts = new Map<string, Set<WatchPart>>();
+    for (const { spec, parts: opened } of namespaced) {
+      const name = resourceName(spec.resource);
+      const known = parts.get(name) ?? new Set();
+      for (const part of opened) known.add(part);
+      parts.set(name, known);
+    }
+    for (const handler of handlers) {
+      if (handler.kind === 'event') {
+        this.#observe(
+          parts.get(resourceName(handler.resource)),
+          boundMethod<EventHandler>(this.definition.instance, handler.method),
+        );
+      } else if (handler.kind === 'index') {
+        const index = this.#context.registry.index(handler.name);
+        const select = boundMethod<(object: Projected) => string | readonly string[] | undefined>(
+          this.definition.instance,
+          handler.method,
+        );
+        const resource: ResourceType = handler.resource ?? options.resource;
+        for (const part of parts.get(resourceName(resource)) ?? []) {
+          part.listen((event) => {
+            index.apply(event, select);
+          }, undefined);
+        }
+      }
+    }
+    for (const { spec, parts: opened } of namespaced) {
+      const queue = spec === own ? this.#queueOwn() : this.#queueWatched(spec);
+      for (const part of opened) part.listen(undefined, queue);
+    }
+  }
+
+  #open(spec: WatchSpec): readonly WatchPart[] {
+    const { namespaces } = this.definition.options;
+    const opened = this.#context.registry.open(spec.resource, spec.project, {
+      ...spec,
+      namespaces: spec.namespaces ?? namespaces,
+    });
+    for (const part of opened) this.#parts.add(part);
+    return opened;
+  }
+
+  /** `Synced` is told once all of a resource's reflectors have their first list; a handler that throws is counted. */
+  #observe(parts: ReadonlySet<WatchPart> | undefined, handler: EventHandler): void {
+    if (parts === undefined) return;
+    const observe = (event: ReflectorEvent<Projected>): void => {
+      if (event.type === 'Synced' && parts.size > 1) {
+        for (const part of parts) if (!part.reflector.synced) return;
+      }
+      try {
+        handler(event);
+      } catch (error) {
+        this.#metrics.eventHandlerFailed();
+        this.#context.logger.error('Handler of events failed', {
+          operator: this.name,
+          event: event.type,
+          key: event.type === 'Synced' ? undefined : formatKey(event.object),
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+      }
+    };
+    for (const part of parts) part.listen(observe, undefined);
+  }
+
+  #queueOwn(): (event: ReflectorEvent<Projected>) => void {
+    const { predicate, skipOwnWrites, resource } = this.definition.options;
+    const reasons = reasonsOf(resource);
+    return (event) => {
+      if (event.type === 'Synced') return;
+      const { object } = event;
+      const key = formatKey(object);
+      const seen = this.#ownWrites.seen(key, object.resourceVersion);
+      if (!this.#active) return;
+      if (seen?.release === true) this.pool.add(key, 'own write seen');
+      else if (seen?.own === true && skipOwnWrites && event.type !== 'Deleted') return;
+      if (predicate !== undefined && !predicate(event)) return;
+      this.pool.add(key, reasons[event.type]);
+    };
+  }
+
+  #queueWatched(spec: WatchSpec): (event: ReflectorEvent<Projected>) => void {
+    const reasons = reasonsOf(spec.resource);
+    return (event) => {
+      if (event.type === 'Synced' || !this.#active) return;
+      if (spec.predicate !== undefined && !spec.predicate(event)) return;
+      const reason = reasons[event.type];
+      for (const key of spec.toKeys(event.object)) this.pool.add(key, reason);
+      // An object that moves from one key to another concerns both.
+      if (event.type === 'Modified') for (const key of spec.toKeys(event.previous)) this.pool.add(key, reason);
+    };
+  }
+
+  async #queueAll(epoch: number): Promise<void> {
+    const { options } = this.definition;
+    await this.#queueEach(epoch, this.#store.values(), (object) => [formatKey(object)]);
+    for (const spec of options.watches) {
+      await this.#queueEach(epoch, this.#context.registry.store(spec.resource).values(), spec.toKeys);
+    }
+  }
+
+  async #queueEach(
+    epoch: number,
+    objects: IterableIterator<Projected>,
+    toKeys: (object: Projected) => readonly string[],
+  ): Promise<void> {
+    for (const object of objects) {
+      if (this.#context.budget.spent()) await this.#context.budget.nextTurn();
+      if (epoch !== this.#epoch) return;
+      try {
+        for (const key of toKeys(object)) this.pool.add(key, 'start', 'background');
+      } catch (error) {
+        this.#context.logger.error('Key map failed', {
+          operator: this.name,
+          object: formatKey(object),
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+      }
+    }
+  }
+
+  #hold(key: string): number {
+    if (this.#ownWrites.size === 0) return 0;
+    const { waitMs, expired } = this.#ownWrites.hold(key, this.#store.get(key)?.resourceVersion);
+    if (expired) {
+      this.#metrics.ranStale();
+      this.#context.logger.warn('Cache did not show the own write in time', { operator: this.name, key });
+    }
+    return waitMs;
+  }
+}
+
+/** Texts are made once, not at each event. */
+function reasonsOf(resource: ResourceType): Readonly<Record<ObjectEvent['type'], string>> {
+  const name = resourceName(resource);
+  return { Added: `${name} added`, Modified: `${name} modified`, Deleted: `${name} deleted` };
+}

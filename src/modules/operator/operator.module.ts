@@ -1,0 +1,145 @@
+import {
+  type DynamicModule,
+  type FactoryProvider,
+  Logger,
+  Module,
+  type ModuleMetadata,
+  type Provider,
+} from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { register, type Registry } from 'prom-client';
+import { type Clock, type Random, systemClock, systemRandom } from '../kube/clock.js';
+import { EventLoopBudget } from '../kube/event-loop-budget.js';
+import { KubeClient } from '../kube/kube-client.js';
+import type { KubeMetrics } from '../kube/kube-metrics.js';
+import type { StructuredLogger } from '../kube/logger.js';
+import { LeaderElector, type LeaseSettings } from '../kube/lease.js';
+import { Reflector } from '../kube/reflector.js';
+import type { ReflectorSettings } from '../kube/reflector-settings.js';
+import { DEFAULT_ENGINE_OPTIONS, EngineContext, type EngineOptions } from './engine-context.js';
+import { OperatorEngine } from './operator-engine.service.js';
+import { OperatorMetrics } from './operator-metrics.js';
+import { indexToken, injectedIndexes, injectedStores, storeToken } from './operator.decorators.js';
+import { WatchRegistry } from './watch-registry.js';
+
+export interface OperatorModuleOptions extends Partial<EngineOptions> {
+  /** Where metrics are registered. Default: prom-client's own. */
+  readonly registry?: Registry | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  readonly logger?: StructuredLogger | undefined;
+  /** What the watches count. */
+  readonly kubeMetrics?: KubeMetrics | undefined;
+  /** Times of the election that differ from the defaults (15/10/2 s). */
+  readonly lease?: Partial<LeaseSettings> | undefined;
+  /** Settings of every watch that differ from the defaults. */
+  readonly reflector?: Partial<ReflectorSettings> | undefined;
+}
+
+export interface OperatorModuleAsyncOptions {
+  readonly imports?: ModuleMetadata['imports'];
+  readonly inject?: FactoryProvider['inject'];
+  /** Called with what `inject` names. */
+  readonly useFactory: (...injected: never[]) => OperatorModuleOptions | Promise<OperatorModuleOptions>;
+}
+
+const OPTIONS = Symbol('OPERATOR_MODULE_OPTIONS');
+
+/**
+ * The operator engine. Import it once, beside the modules whose providers are operators; it finds them by itself. Needs a `KubeClient`,
+ * which `KubeModule.forRoot()` gives.
+ */
+@Module({})
+export class OperatorModule {
+  static forRoot(options: OperatorModuleOptions = {}): DynamicModule {
+    return OperatorModule.forRootAsync({ useFactory: () => options });
+  }
+
+  static forRootAsync(options: OperatorModuleAsyncOptions): DynamicModule {
+    return {
+      module: OperatorModule,
+      global: true,
+      imports: [DiscoveryModule, ...(options.imports ?? [])],
+      // Read when the application is put together: by then every class has said which stores it wants.
+      get providers(): Provider[] {
+        return [
+          { provide: OPTIONS, inject: options.inject ?? [], useFactory: options.useFactory },
+          { provide: EngineContext, inject: [OPTIONS, KubeClient], useFactory: makeContext },
+          OperatorEngine,
+          ...injectedProviders(),
+        ];
+      },
+      get exports(): NonNullable<DynamicModule['exports']> {
+        return [OperatorEngine, EngineContext, ...injectedProviders().map(({ provide }) => provide)];
+      },
+    };
+  }
+}
+
+function injectedProviders(): FactoryProvider[] {
+  return [
+    ...injectedStores().map((resource) => ({
+      provide: storeToken(resource),
+      inject: [EngineContext],
+      useFactory: (context: EngineContext) => context.registry.store(resource),
+    })),
+    ...injectedIndexes().map((name) => ({
+      provide: indexToken(name),
+      inject: [EngineContext],
+      useFactory: (context: EngineContext) => context.registry.index(name),
+    })),
+  ];
+}
+
+function makeContext(options: OperatorModuleOptions, client: KubeClient): EngineContext {
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
+  const logger = options.logger ?? new Logger('Operator');
+  const budget = new EventLoopBudget(clock);
+  const registry = new WatchRegistry(
+    ({ resource, project, namespace, labelSelector, fieldSelector }) =>
+      new Reflector({
+        client,
+        type: resource,
+        project,
+        namespace,
+        labelSelector,
+        fieldSelector,
+        clock,
+        random,
+        logger,
+        metrics: options.kubeMetrics,
+        budget,
+        settings: options.reflector,
+      }),
+    logger,
+  );
+  return new EngineContext({
+    registry,
+    clock,
+    random,
+    budget,
+    logger,
+    metrics: new OperatorMetrics(options.registry ?? register, clock),
+    elector: makeElector(options, { client, clock, random, logger }),
+    options: { ...DEFAULT_ENGINE_OPTIONS, ...withoutUndefined(options) },
+  });
+}
+
+function makeElector(
+  { leaderElection, lease }: OperatorModuleOptions,
+  parts: {
+    readonly client: KubeClient;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly logger: StructuredLogger;
+  },
+): LeaderElector | undefined {
+  if (leaderElection === undefined) return undefined;
+  const { namespace, name, identity } = leaderElection;
+  return new LeaderElector({ ...parts, lease: { namespace, name }, identity, settings: lease });
+}
+
+function withoutUndefined(options: OperatorModuleOptions): Partial<EngineOptions> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,318 @@
+import type { Clock, Random, Timer } from '../kube/clock.js';
+import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import { isKubeApiError, NotLeaderError } from '../kube/kube-api-error.js';
+import type { StructuredLogger } from '../kube/logger.js';
+import type { ControllerMetrics } from './operator-metrics.js';
+import { PermanentError, ReconcileAbortedError, ReconcileTimeoutError, TemporaryError } from './operator-errors.js';
+import { ReconcileHistory, type RunOutcome } from './reconcile-history.js';
+import { type ReconcileFunction, type ReconcileOutcome, RunningRequest } from './reconcile-request.js';
+import { type Lane, type WorkItem, WorkQueue, type WorkQueueSettings } from './work-queue.js';
+
+export interface WorkerPoolOptions {
+  /** The operator's name, for logs. */
+  readonly name: string;
+  readonly reconcile: ReconcileFunction;
+  /** Milliseconds for which a key must not run yet, or 0: its cache may be older than its own last write. */
+  readonly holdMs?: ((key: string) => number) | undefined;
+  readonly maxConcurrentReconciles: number;
+  /** Milliseconds after which the signal of a run is aborted. */
+  readonly reconcileTimeoutMs: number;
+  readonly queue?: Partial<WorkQueueSettings> | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly budget: EventLoopBudget;
+  readonly logger: StructuredLogger;
+  readonly metrics: ControllerMetrics;
+  readonly history?: ReconcileHistory | undefined;
+}
+
+/**
+ * The bounded workers of one operator, and its queue.
+ *
+ * Guarantees: at most `maxConcurrentReconciles` runs at once, and never two of one key; whatever a run throws is caught here, counted
+ * and, unless it is terminal, retried; while the pool is closed nothing starts; many short runs give way to the event loop every 10 ms.
+ *
+ * Caveat: a run that ignores its signal keeps its worker and its key until it ends: running the key again beside it would break the first
+ * guarantee. `workqueue_longest_running_processor_seconds` shows it.
+ */
+export class WorkerPool {
+  readonly queue: WorkQueue;
+  readonly history: ReconcileHistory;
+  readonly #options: WorkerPoolOptions;
+  readonly #clock: Clock;
+  readonly #metrics: ControllerMetrics;
+  /** Runs in the order of their start, so that the first is the next to time out. */
+  readonly #running = new Set<RunningRequest>();
+  readonly #idleWaiters: (() => void)[] = [];
+  #open = false;
+  #pumpPlanned = false;
+  #dueTimer: Timer | undefined;
+  #dueAt = Number.POSITIVE_INFINITY;
+  #timeoutTimer: Timer | undefined;
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#metrics = options.metrics;
+    this.queue = new WorkQueue(() => options.clock.monotonicMs(), options.random, options.queue);
+    this.history = options.history ?? new ReconcileHistory();
+    this.#metrics.observe(this);
+  }
+
+  /** Runs under way. */
+  get active(): number {
+    return this.#running.size;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Since when each run is under way, monotonic milliseconds, the longest first. */
+  *startTimes(): IterableIterator<number> {
+    for (const run of this.#running) yield run.startedAt;
+  }
+
+  /** Lets runs start. */
+  open(): void {
+    this.#open = true;
+    this.wake();
+  }
+
+  /** Starts no more runs. Keys stay queued. */
+  close(): void {
+    this.#open = false;
+    this.#dueTimer?.cancel();
+    this.#dueTimer = undefined;
+    this.#dueAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Puts a key into the queue. On the path of every event: no promise and no timer is made. */
+  add(key: string, reason: string, lane?: Lane): void {
+    this.queue.add(key, reason, lane);
+    this.wake();
+  }
+
+  addAfter(key: string, delayMs: number, reason: string): void {
+    this.queue.addAfter(key, delayMs, reason);
+    this.wake();
+  }
+
+  /** Sees to it that the queue is looked at, once the caller is done. */
+  wake(): void {
+    if (this.#pumpPlanned || !this.#open) return;
+    this.#pumpPlanned = true;
+    queueMicrotask(this.#pump);
+  }
+
+  /** Tells every run to end. */
+  abortAll(reason: Error): void {
+    for (const run of this.#running) run.abort(reason);
+  }
+
+  /**
+   * Resolves when no run is under way, or after `graceMs`.
+   *
+   * @returns how many runs are still under way
+   */
+  async drain(graceMs: number): Promise<number> {
+    if (this.#running.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.setTimer(resolve, graceMs);
+        this.#idleWaiters.push(() => {
+          timer.cancel();
+          resolve();
+        });
+      });
+    }
+    return this.#running.size;
+  }
+
+  readonly #pump = (): void => {
+    this.#pumpPlanned = false;
+    while (this.#open && this.#running.size < this.#options.maxConcurrentReconciles) {
+      if (this.queue.depth > 0 && this.#options.budget.spent()) {
+        this.#pumpPlanned = true;
+        setImmediate(this.#pump);
+        return;
+      }
+      const item = this.queue.get();
+      if (item === undefined) break;
+      const holdMs = this.#options.holdMs?.(item.key) ?? 0;
+      if (holdMs > 0) {
+        this.queue.addAfter(item.key, holdMs, item.reason);
+        this.queue.done(item.key);
+      } else {
+        this.#start(item);
+      }
+    }
+    this.#planDue();
+  };
+
+  #planDue(): void {
+    if (!this.#open || this.#running.size >= this.#options.maxConcurrentReconciles) return;
+    const delay = this.queue.msUntilDue();
+    if (delay === undefined) return;
+    const dueAt = this.#clock.monotonicMs() + delay;
+    if (dueAt >= this.#dueAt - 0.5) return;
+    this.#dueTimer?.cancel();
+    this.#dueAt = dueAt;
+    this.#dueTimer = this.#clock.setTimer(() => {
+      this.#dueTimer = undefined;
+      this.#dueAt = Number.POSITIVE_INFINITY;
+      this.wake();
+    }, delay);
+  }
+
+  #start(item: WorkItem): void {
+    const run = new RunningRequest(item.key, item.attempt, item.reason, this.#clock.monotonicMs());
+    this.#running.add(run);
+    this.#metrics.queued(item.waitedMs);
+    this.#planTimeout();
+    let outcome: ReconcileOutcome | Promise<ReconcileOutcome>;
+    try {
+      outcome = this.#options.reconcile(run);
+    } catch (error) {
+      this.#failed(run, item, error);
+      return;
+    }
+    if (outcome instanceof Promise) {
+      // Both handlers catch everything themselves.
+      void outcome.then(
+        (result) => {
+          this.#succeeded(run, item, result);
+          this.wake();
+        },
+        (error: unknown) => {
+          this.#failed(run, item, error);
+          this.wake();
+        },
+      );
+    } else {
+      this.#succeeded(run, item, outcome);
+    }
+  }
+
+  #succeeded(run: RunningRequest, item: WorkItem, result: ReconcileOutcome): void {
+    const delayMs = result?.requeueAfterMs;
+    if (delayMs !== undefined && !(delayMs >= 0)) {
+      this.#failed(run, item, new PermanentError(`requeueAfterMs must be 0 or more milliseconds, not ${delayMs}`));
+      return;
+    }
+    this.queue.forget(run.key);
+    if (delayMs !== undefined) this.queue.requeueAfter(run.key, delayMs, 'requeueAfter');
+    this.#end(run, item, delayMs === undefined ? 'success' : 'requeue_after', delayMs ?? null, null);
+  }
+
+  #failed(run: RunningRequest, item: WorkItem, error: unknown): void {
+    const text = messageOf(error);
+    if (error instanceof NotLeaderError || isFenced(error)) {
+      this.queue.forget(run.key);
+      this.#end(run, item, 'fenced', null, text);
+      return;
+    }
+    if (run.abortReason instanceof ReconcileAbortedError) {
+      this.queue.forget(run.key);
+      this.#end(run, item, 'aborted', null, text);
+      return;
+    }
+    if (isBug(error)) this.#metrics.panicked();
+    if (error instanceof PermanentError) {
+      this.queue.forget(run.key);
+      this.#log(run, error, text, 'Reconcile failed for good', undefined);
+      this.#end(run, item, 'terminal_error', null, text);
+      return;
+    }
+    const delayMs = this.queue.addRateLimited(run.key, {
+      ...(error instanceof TemporaryError && error.delayMs !== undefined ? { delayMs: error.delayMs } : {}),
+      ...(isKubeApiError(error) && error.retryAfterMs !== undefined ? { minimumMs: error.retryAfterMs } : {}),
+    });
+    this.#log(run, error, text, 'Reconcile failed', delayMs);
+    this.#end(run, item, run.timedOut ? 'timeout' : 'error', delayMs, text);
+  }
+
+  #end(
+    run: RunningRequest,
+    item: WorkItem,
+    outcome: RunOutcome,
+    nextRunAfterMs: number | null,
+    error: string | null,
+  ): void {
+    this.#running.delete(run);
+    const durationMs = this.#clock.monotonicMs() - run.startedAt;
+    this.queue.done(run.key);
+    this.#metrics.completed(outcome, durationMs);
+    this.history.record({
+      key: run.key,
+      epochMs: this.#clock.epochMs(),
+      reason: item.reason,
+      attempt: item.attempt,
+      outcome,
+      durationMs,
+      waitedMs: item.waitedMs,
+      nextRunAfterMs,
+      error,
+    });
+    if (this.#running.size === 0) {
+      this.#timeoutTimer?.cancel();
+      this.#timeoutTimer = undefined;
+      for (const waiter of this.#idleWaiters.splice(0)) waiter();
+    }
+  }
+
+  #log(run: RunningRequest, error: unknown, text: string, message: string, retryInMs: number | undefined): void {
+    const fields = {
+      operator: this.#options.name,
+      key: run.key,
+      attempt: run.attempt,
+      reason: run.reason,
+      error: text,
+    };
+    if (retryInMs === undefined) this.#options.logger.error(message, { ...fields, stack: stackOf(error) });
+    else if (isBug(error)) this.#options.logger.error(message, { ...fields, retryInMs, stack: stackOf(error) });
+    else this.#options.logger.warn(message, { ...fields, retryInMs });
+  }
+
+  /** One timer for all runs: since each may take equally long, the first that started is the first to time out. */
+  #planTimeout(): void {
+    if (this.#timeoutTimer !== undefined) return;
+    const now = this.#clock.monotonicMs();
+    for (const run of this.#running) {
+      if (run.timedOut) continue;
+      const delay = run.startedAt + this.#options.reconcileTimeoutMs - now;
+      this.#timeoutTimer = this.#clock.setTimer(this.#timeOut, Math.max(0, delay));
+      return;
+    }
+  }
+
+  readonly #timeOut = (): void => {
+    this.#timeoutTimer = undefined;
+    const now = this.#clock.monotonicMs();
+    for (const run of this.#running) {
+      if (run.timedOut) continue;
+      if (now - run.startedAt < this.#options.reconcileTimeoutMs) break;
+      run.timedOut = true;
+      this.#metrics.timedOut();
+      run.abort(new ReconcileTimeoutError(`the run took longer than ${this.#options.reconcileTimeoutMs} ms`));
+    }
+    this.#planTimeout();
+  };
+}
+
+/** A wrapped refusal to write, such as a library's error around our own. */
+function isFenced(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof NotLeaderError;
+}
+
+/** What the language itself throws: a bug of the handler, rather than a call that failed. */
+function isBug(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined;
+}
