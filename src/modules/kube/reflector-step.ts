@@ -1,4 +1,5 @@
 import { backoffMs } from './backoff.js';
+import { silenceLimit } from './reflector-limits.js';
 import { type ReflectorSettings, within } from './reflector-settings.js';
 import type {
   Failure,
@@ -9,7 +10,6 @@ import type {
   ReflectorState,
   Step,
   StepContext,
-  StreamTimes,
 } from './reflector-state.js';
 
 /**
@@ -77,38 +77,6 @@ export function initialState(settings: ReflectorSettings): ReflectorState {
     },
   };
 }
-
-/**
- * The instant by which this state must have heard something, in milliseconds of the monotonic clock. Past it, not the server but this
- * process is stuck: every request, stream and wait has a limit of its own that comes earlier.
- */
-export function overdueAt(state: ReflectorState, settings: ReflectorSettings): number {
-  switch (state.name) {
-    case 'idle':
-    case 'stopped':
-      return Number.POSITIVE_INFINITY;
-    case 'listing':
-      return state.since + settings.pageTimeoutMs + STUCK_GRACE_MS;
-    case 'streaming':
-      return state.stream.lastLineAt + settings.listSilenceMs + STUCK_GRACE_MS;
-    case 'swapping':
-      return state.since + STUCK_GRACE_MS;
-    case 'watching':
-      return state.stream.lastLineAt + silenceLimit(state.memory, state.stream, settings) + STUCK_GRACE_MS;
-    case 'waiting':
-      return state.until + STUCK_GRACE_MS;
-    default: {
-      const unknown: never = state;
-      return unknown;
-    }
-  }
-}
-
-/** Also covers the credentials and the headers of a request, which have their own limits of 30 s each. */
-const STUCK_GRACE_MS = 90_000;
-
-/** What the server may take beyond the time it was asked to keep a watch open, in milliseconds. */
-const END_GRACE_MS = 30_000;
 
 /** A watch that lived for this part of the time asked for ended in the ordinary way. */
 const FULL_LIFE = 0.8;
@@ -324,10 +292,6 @@ function onSilenceTick(state: ReflectorState, context: StepContext, settings: Re
   if (quiet < limit) return { state, effects: [{ do: 'setTimer', timer: 'silence', delayMs: limit - quiet }] };
   const detail = `no line for ${Math.round(quiet)} ms`;
   return onFailed(state, { reason: 'silence', code: 0, detail }, context, settings);
-}
-
-function silenceLimit(memory: Memory, stream: StreamTimes, settings: ReflectorSettings): number {
-  return memory.bookmarks ? settings.silenceMs : stream.timeoutMs + END_GRACE_MS;
 }
 
 function onVerified(

@@ -5,15 +5,21 @@ import { failureOf, failureOfErrorEvent } from './failure.js';
 import { errorFromStatus, type KubeApiError } from './kube-api-error.js';
 import type { KubeClient } from './kube-client.js';
 import { type KubeMetrics, noMetrics } from './kube-metrics.js';
+import { ListenerSet, type ReflectorListener } from './listener-set.js';
 import { silentLogger, type StructuredLogger } from './logger.js';
-import { ObjectStore } from './object-store.js';
 import { resourceName } from './resource-path.js';
 import type { KubeObject, Projected, ReflectorEvent, ResourceType, Store } from './resource.js';
 import { DEFAULT_REFLECTOR_SETTINGS, type ReflectorSettings } from './reflector-settings.js';
 import type { ReflectorEffect, ReflectorInput, ReflectorState, ReflectorTimer } from './reflector-state.js';
-import { initialState, overdueAt, step } from './reflector-step.js';
+import { LabelCounter, type ReflectorStatus } from './reflector-status.js';
+import { overdueAt } from './reflector-limits.js';
+import { initialState, step } from './reflector-step.js';
+import { StoreKeeper } from './store-keeper.js';
 import { Verification } from './verification.js';
 import { type WatchLine, WatchStream } from './watch-stream.js';
+
+export type { ReflectorListener } from './listener-set.js';
+export type { ReflectorStatus } from './reflector-status.js';
 
 export interface ReflectorOptions<T extends Projected> {
   readonly client: KubeClient;
@@ -31,33 +37,6 @@ export interface ReflectorOptions<T extends Projected> {
   readonly budget?: EventLoopBudget | undefined;
   readonly settings?: Partial<ReflectorSettings> | undefined;
 }
-
-/** How a reflector is. Times are milliseconds of the monotonic clock; `lastLineAt` is undefined before the first line. */
-export interface ReflectorStatus {
-  readonly resource: string;
-  readonly state: ReflectorState['name'];
-  readonly synced: boolean;
-  readonly size: number;
-  readonly lastLineAt: number | undefined;
-  /** The newest version that was taken in; `''` before the first list. */
-  readonly resourceVersion: string;
-  /** How often a watch was opened anew, by reason. */
-  readonly restarts: Readonly<Record<string, number>>;
-  /** How often the state was listed anew, by reason. */
-  readonly relistsByReason: Readonly<Record<string, number>>;
-  readonly relists: number;
-  /** Differences that verifications found: what the watch should have delivered and didn't. */
-  readonly missedEvents: number;
-  readonly verifications: number;
-  /** Objects that couldn't be projected and were left out. */
-  readonly projectionErrors: number;
-  /** Listeners that threw. */
-  readonly listenerErrors: number;
-  /** Whether this reflector has done nothing for longer than any of its own limits: a fault of this process. */
-  readonly stuck: boolean;
-}
-
-export type ReflectorListener<T extends Projected> = (event: ReflectorEvent<T>) => void;
 
 /**
  * A cache of one resource (in one namespace or all, under selectors) that follows the API server and tells every change.
@@ -85,14 +64,13 @@ export class Reflector<T extends Projected> implements Store<T> {
   readonly #metrics: KubeMetrics;
   readonly #budget: EventLoopBudget;
   readonly #settings: ReflectorSettings;
-  readonly #store = new ObjectStore<T>();
-  readonly #listeners = new Set<ReflectorListener<T>>();
+  readonly #listeners: ListenerSet<T>;
+  readonly #keeper: StoreKeeper<T>;
   readonly #timers = new Map<ReflectorTimer, Timer>();
   readonly #running = new Set<Promise<void>>();
-  readonly #restarts: Record<string, number> = {};
-  readonly #relists: Record<string, number> = {};
+  readonly #restarts = new LabelCounter();
+  readonly #relists = new LabelCounter();
   #state: ReflectorState;
-  #shadow = new Map<string, T>();
   /** What the next `shadow` or `apply` effect takes in. */
   #raw: readonly KubeObject[] = [];
   #rawType = '';
@@ -104,8 +82,6 @@ export class Reflector<T extends Projected> implements Store<T> {
   #lastLineAt: number | undefined;
   #missed = 0;
   #verifications = 0;
-  #projectionErrors = 0;
-  #listenerErrors = 0;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
@@ -117,6 +93,13 @@ export class Reflector<T extends Projected> implements Store<T> {
     this.#budget = options.budget ?? new EventLoopBudget(this.#clock);
     this.#settings = { ...DEFAULT_REFLECTOR_SETTINGS, ...options.settings };
     this.#state = initialState(this.#settings);
+    this.#listeners = new ListenerSet(this.#resource, this.#logger);
+    this.#keeper = new StoreKeeper({
+      resource: this.#resource,
+      project: options.project,
+      listeners: this.#listeners,
+      logger: this.#logger,
+    });
     this.events = new Observable((subscriber) =>
       this.listen((event) => {
         subscriber.next(event);
@@ -125,31 +108,28 @@ export class Reflector<T extends Projected> implements Store<T> {
   }
 
   get synced(): boolean {
-    return this.#store.synced;
+    return this.#keeper.store.synced;
   }
 
   get size(): number {
-    return this.#store.size;
+    return this.#keeper.store.size;
   }
 
   get(key: string): T | undefined {
-    return this.#store.get(key);
+    return this.#keeper.store.get(key);
   }
 
   getByUid(uid: string): T | undefined {
-    return this.#store.getByUid(uid);
+    return this.#keeper.store.getByUid(uid);
   }
 
   values(): IterableIterator<T> {
-    return this.#store.values();
+    return this.#keeper.store.values();
   }
 
   /** Calls `listener` with every change from now on, until the returned function is called. One that throws is counted and logged. */
   listen(listener: ReflectorListener<T>): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#listeners.add(listener);
   }
 
   /** Starts to list and watch. Does nothing when it was started or stopped before. */
@@ -167,17 +147,17 @@ export class Reflector<T extends Projected> implements Store<T> {
     return {
       resource: this.#resource,
       state: this.#state.name,
-      synced: this.#store.synced,
-      size: this.#store.size,
+      synced: this.#keeper.store.synced,
+      size: this.#keeper.store.size,
       lastLineAt: this.#lastLineAt,
       resourceVersion: this.#version,
-      restarts: { ...this.#restarts },
-      relistsByReason: { ...this.#relists },
-      relists: Object.values(this.#relists).reduce((sum, count) => sum + count, 0),
+      restarts: this.#restarts.snapshot(),
+      relistsByReason: this.#relists.snapshot(),
+      relists: this.#relists.total,
       missedEvents: this.#missed,
       verifications: this.#verifications,
-      projectionErrors: this.#projectionErrors,
-      listenerErrors: this.#listenerErrors,
+      projectionErrors: this.#keeper.projectionErrors,
+      listenerErrors: this.#listeners.errors,
       stuck: this.#clock.monotonicMs() > overdueAt(this.#state, this.#settings),
     };
   }
@@ -193,10 +173,10 @@ export class Reflector<T extends Projected> implements Store<T> {
   #carryOut(effect: ReflectorEffect): void {
     switch (effect.do) {
       case 'apply':
-        this.#applyLine();
+        for (const raw of this.#raw) this.#keeper.apply(this.#rawType, raw, this.#receivedAt);
         return;
       case 'shadow':
-        for (const raw of this.#raw) this.#putIntoShadow(raw);
+        for (const raw of this.#raw) this.#keeper.gather(raw);
         return;
       case 'list':
         this.#spawn(this.#list(effect.continueToken, effect.limit));
@@ -218,11 +198,11 @@ export class Reflector<T extends Projected> implements Store<T> {
         this.#stream = undefined;
         return;
       case 'clearShadow':
-        this.#shadow = new Map();
+        this.#keeper.clearShadow();
         return;
       case 'announceSynced':
-        this.#store.markSynced();
-        this.#deliver({ type: 'Synced', receivedAt: this.#clock.epochNs() });
+        this.#keeper.store.markSynced();
+        this.#listeners.deliver({ type: 'Synced', receivedAt: this.#clock.epochNs() });
         return;
       case 'setTimer':
         this.#setTimer(effect.timer, effect.delayMs);
@@ -238,11 +218,11 @@ export class Reflector<T extends Projected> implements Store<T> {
         this.#verification?.abandon();
         return;
       case 'countRestart':
-        this.#restarts[effect.reason] = (this.#restarts[effect.reason] ?? 0) + 1;
+        this.#restarts.add(effect.reason);
         this.#metrics.watchRestarted(this.#resource, effect.reason);
         return;
       case 'countRelist':
-        this.#relists[effect.reason] = (this.#relists[effect.reason] ?? 0) + 1;
+        this.#relists.add(effect.reason);
         this.#metrics.relisted(this.#resource, effect.reason);
         return;
       case 'warn':
@@ -408,78 +388,11 @@ export class Reflector<T extends Projected> implements Store<T> {
     this.#feed({ type: 'Failed', failure: { reason: 'malformed', code: 0, detail } });
   }
 
-  #project(raw: KubeObject): T | undefined {
-    try {
-      return this.#options.project(raw);
-    } catch (error) {
-      this.#projectionErrors++;
-      this.#logger.error('an object could not be projected and is left out', {
-        resource: this.#resource,
-        namespace: raw.metadata.namespace,
-        object: raw.metadata.name,
-        error,
-      });
-      return undefined;
-    }
-  }
-
-  #putIntoShadow(raw: KubeObject): void {
-    const object = this.#project(raw);
-    if (object !== undefined) this.#shadow.set(object.uid, object);
-  }
-
-  #applyLine(): void {
-    const raw = this.#raw[0];
-    if (raw === undefined) return;
-    const receivedAt = this.#receivedAt;
-    const object = this.#project(raw);
-    if (object === undefined) return;
-    if (this.#rawType === 'DELETED') {
-      const known = this.#store.remove(object.uid);
-      this.#verification?.noteDeleted(object.uid);
-      if (known !== undefined) this.#deliver({ type: 'Deleted', object, stale: false, receivedAt });
-      return;
-    }
-    const change = this.#store.applyLive(object);
-    if (change.kind === 'added') {
-      if (change.replaced !== undefined) {
-        this.#verification?.noteDeleted(change.replaced.uid);
-        this.#deliver({ type: 'Deleted', object: change.replaced, stale: true, receivedAt });
-      }
-      this.#deliver({ type: 'Added', object, live: true, receivedAt });
-    } else if (change.kind === 'modified') {
-      this.#deliver({ type: 'Modified', object, previous: change.previous, live: true, receivedAt });
-    }
-  }
-
-  /**
-   * Makes the store equal to the shadow, delivering each difference, deletions first: so a name is free before its new owner comes. Yields to the event
-   * loop; no watch is read meanwhile.
-   */
+  /** Takes the complete list over into the store; no watch is read meanwhile. */
   async #swap(): Promise<void> {
-    const shadow = this.#shadow;
-    const receivedAt = this.#clock.epochNs();
-    const gone: string[] = [];
-    for (const known of this.#store.values()) if (!shadow.has(known.uid)) gone.push(known.uid);
-    for (const uid of gone) {
-      if (this.#budget.spent()) await this.#budget.nextTurn();
-      if (this.#state.name !== 'swapping') return;
-      const object = this.#store.remove(uid);
-      if (object !== undefined) this.#deliver({ type: 'Deleted', object, stale: true, receivedAt });
-    }
-    for (const object of shadow.values()) {
-      if (this.#budget.spent()) await this.#budget.nextTurn();
-      if (this.#state.name !== 'swapping') return;
-      const change = this.#store.applyListed(object);
-      if (change.kind === 'added') {
-        this.#deliver({ type: 'Added', object, live: false, receivedAt });
-      } else if (change.kind === 'modified') {
-        this.#deliver({ type: 'Modified', object, previous: change.previous, live: false, receivedAt });
-      }
-    }
-    if (this.#state.name !== 'swapping') return;
-    this.#shadow = new Map();
-    this.#version = this.#state.version;
+    const wanted = (): boolean => this.#state.name === 'swapping';
+    if (!(await this.#keeper.swap(this.#clock.epochNs(), this.#budget, wanted))) return;
+    if (this.#state.name === 'swapping') this.#version = this.#state.version;
     this.#feed({ type: 'Swapped' });
     this.#stream?.release();
   }
@@ -490,13 +403,16 @@ export class Reflector<T extends Projected> implements Store<T> {
       client,
       type,
       scope: { namespace, labelSelector, fieldSelector },
-      store: this.#store,
+      store: this.#keeper.store,
       version: () => this.#version,
       clock: this.#clock,
       budget: this.#budget,
       settings: this.#settings,
     });
     this.#verification = verification;
+    this.#keeper.onDeleted = (uid) => {
+      verification.noteDeleted(uid);
+    };
     let missed: number | undefined;
     try {
       missed = await verification.run();
@@ -504,6 +420,7 @@ export class Reflector<T extends Projected> implements Store<T> {
       this.#logger.warn('a verification could not be finished', { resource: this.#resource, error });
     }
     this.#verification = undefined;
+    this.#keeper.onDeleted = undefined;
     if (missed !== undefined) {
       this.#verifications++;
       this.#metrics.verified(this.#resource);
@@ -514,16 +431,5 @@ export class Reflector<T extends Projected> implements Store<T> {
       this.#logger.error('the watch had missed changes', { resource: this.#resource, missed });
     }
     this.#feed({ type: 'Verified', missed });
-  }
-
-  #deliver(event: ReflectorEvent<T>): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#listenerErrors++;
-        this.#logger.error('a listener of the reflector threw', { resource: this.#resource, type: event.type, error });
-      }
-    }
   }
 }

@@ -1,0 +1,115 @@
+import type { EventLoopBudget } from './event-loop-budget.js';
+import type { ListenerSet } from './listener-set.js';
+import type { StructuredLogger } from './logger.js';
+import { ObjectStore } from './object-store.js';
+import type { KubeObject, Projected } from './resource.js';
+
+export interface StoreKeeperOptions<T extends Projected> {
+  readonly resource: string;
+  readonly project: (raw: KubeObject) => T;
+  readonly listeners: ListenerSet<T>;
+  readonly logger: StructuredLogger;
+}
+
+/**
+ * Keeps a store equal to what the API server says, and tells each difference: one state at a time from a watch, or all at once from a list, which gathers in a
+ * shadow until it is complete.
+ */
+export class StoreKeeper<T extends Projected> {
+  readonly store = new ObjectStore<T>();
+  readonly #options: StoreKeeperOptions<T>;
+  #shadow = new Map<string, T>();
+  #projectionErrors = 0;
+
+  /** Told of each object that a watch deleted, for a verification that is under way. */
+  onDeleted: ((uid: string) => void) | undefined;
+
+  constructor(options: StoreKeeperOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Objects that couldn't be projected and were left out. */
+  get projectionErrors(): number {
+    return this.#projectionErrors;
+  }
+
+  /** Forgets what an unfinished list gathered. */
+  clearShadow(): void {
+    this.#shadow = new Map();
+  }
+
+  /** Takes an object of a list into the shadow. */
+  gather(raw: KubeObject): void {
+    const object = this.#project(raw);
+    if (object !== undefined) this.#shadow.set(object.uid, object);
+  }
+
+  /** Takes a state from the watch into the store and delivers what it changes. */
+  apply(type: string, raw: KubeObject, receivedAt: bigint): void {
+    const { listeners } = this.#options;
+    const object = this.#project(raw);
+    if (object === undefined) return;
+    if (type === 'DELETED') {
+      const known = this.store.remove(object.uid);
+      this.onDeleted?.(object.uid);
+      if (known !== undefined) listeners.deliver({ type: 'Deleted', object, stale: false, receivedAt });
+      return;
+    }
+    const change = this.store.applyLive(object);
+    if (change.kind === 'added') {
+      if (change.replaced !== undefined) {
+        this.onDeleted?.(change.replaced.uid);
+        listeners.deliver({ type: 'Deleted', object: change.replaced, stale: true, receivedAt });
+      }
+      listeners.deliver({ type: 'Added', object, live: true, receivedAt });
+    } else if (change.kind === 'modified') {
+      listeners.deliver({ type: 'Modified', object, previous: change.previous, live: true, receivedAt });
+    }
+  }
+
+  /**
+   * Makes the store equal to the shadow, delivering each difference; deletions first, so that a name is free before its new owner
+   * comes. Yields to the event loop and asks `wanted` afterwards whether to go on.
+   *
+   * @returns false when it was broken off
+   */
+  async swap(receivedAt: bigint, budget: EventLoopBudget, wanted: () => boolean): Promise<boolean> {
+    const { listeners } = this.#options;
+    const shadow = this.#shadow;
+    const gone: string[] = [];
+    for (const known of this.store.values()) if (!shadow.has(known.uid)) gone.push(known.uid);
+    for (const uid of gone) {
+      if (budget.spent()) await budget.nextTurn();
+      if (!wanted()) return false;
+      const object = this.store.remove(uid);
+      if (object !== undefined) listeners.deliver({ type: 'Deleted', object, stale: true, receivedAt });
+    }
+    for (const object of shadow.values()) {
+      if (budget.spent()) await budget.nextTurn();
+      if (!wanted()) return false;
+      const change = this.store.applyListed(object);
+      if (change.kind === 'added') {
+        listeners.deliver({ type: 'Added', object, live: false, receivedAt });
+      } else if (change.kind === 'modified') {
+        listeners.deliver({ type: 'Modified', object, previous: change.previous, live: false, receivedAt });
+      }
+    }
+    this.#shadow = new Map();
+    return true;
+  }
+
+  #project(raw: KubeObject): T | undefined {
+    try {
+      return this.#options.project(raw);
+    } catch (error) {
+      this.#projectionErrors++;
+      this.#options.logger.error('an object could not be projected and is left out', {
+        resource: this.#options.resource,
+        namespace: raw.metadata.namespace,
+        object: raw.metadata.name,
+        error,
+      });
+      return undefined;
+    }
+  }
+}
