@@ -7,13 +7,15 @@ import type { Progress } from './asset-builder.js';
 import { assets, toolFolder, versionOf, type AssetName } from './asset-catalog.js';
 import { CertificateAuthority } from './certificates.js';
 import * as components from './components.js';
-import { ComponentFailed, startComponent, type ComponentRecord } from './component-start.js';
+import { ComponentFailed, startComponent, type ComponentRecord, type StartContext } from './component-start.js';
 import { ControlPlane } from './control-plane.js';
+import { call } from './http.js';
 import { writeKubeconfig } from './kubeconfig.js';
 import { freePorts } from './ports.js';
 import { signalProcess, waitForEnd } from './process-identity.js';
 import * as folders from './state-folder.js';
 import { Supervisor } from './supervisor.js';
+import { waitUntil } from './wait.js';
 
 export { ControlPlane, type Component, type Identity, type KubectlResult } from './control-plane.js';
 export { AssetsUnavailable } from './asset-builder.js';
@@ -101,7 +103,7 @@ async function bringUp(
     writeFileSync(join(folder, 'certificates', name), content, { mode: 0o600 });
   }
   const records: Record<string, ComponentRecord> = {};
-  const context = { authority: authority.certificate, credential, timeoutMs: startTimeoutMs };
+  const context: StartContext = { authority: authority.certificate, credential, timeoutMs: startTimeoutMs };
   /** Starts a component on ports of its own, and on others when somebody was faster. */
   const start = async (
     ports: number,
@@ -189,6 +191,7 @@ async function bringUp(
     );
   }
   await Promise.all(others);
+  if (options.controllerManager === true) await untilPodsAreAdmitted(cluster.server, context);
 
   const state: folders.State = {
     name: folder.slice(folder.lastIndexOf('/') + 1),
@@ -213,6 +216,19 @@ async function bringUp(
     startTimeoutMs,
     keepState: options.keepState ?? false,
   });
+}
+
+/** A Pod is refused in a namespace that has no default service account yet, and the first ones take seconds. */
+async function untilPodsAreAdmitted(server: string, context: StartContext): Promise<void> {
+  const url = `${server}/api/v1/namespaces/default/serviceaccounts/default`;
+  await waitUntil(
+    'the namespace "default" has no default service account',
+    async () => {
+      const answer = await call({ url, authority: context.authority, ...context.credential });
+      return answer.status === 200;
+    },
+    context.timeoutMs,
+  );
 }
 
 /** The running control plane of a name or state folder. @throws Error when there is none. */

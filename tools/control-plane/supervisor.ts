@@ -1,11 +1,10 @@
-/** The client's side of `supervisor.mjs`: starts one, or speaks to one that runs. */
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+/** The client's side of `supervisor-process.mjs`: starts one, or speaks to one that runs. */
+import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
 import { toolFolder } from './asset-catalog.js';
 import { identityOf, type ProcessIdentity } from './process-identity.js';
 
@@ -64,26 +63,24 @@ export class Supervisor extends EventEmitter<{ exited: [ExitNotice] }> {
   /** Starts a supervisor for the state folder. It ends all when this process ends, unless released. */
   static async start(stateFolder: string): Promise<{ supervisor: Supervisor; identity: ProcessIdentity }> {
     const log = openSync(join(stateFolder, 'logs', 'supervisor.log'), 'a');
-    const child: ChildProcessByStdio<Writable, Readable, null> = spawn(
-      process.execPath,
-      [join(toolFolder, 'supervisor.mjs'), stateFolder],
-      {
-        detached: true,
-        stdio: ['pipe', 'pipe', log] as ['pipe', 'pipe', number],
-        env: withoutNodeOptions(),
-      },
-    );
+    const child = spawn(process.execPath, [join(toolFolder, 'supervisor-process.mjs'), stateFolder], {
+      detached: true,
+      stdio: ['pipe', 'pipe', log],
+      env: withoutNodeOptions(),
+    });
     closeSync(log);
+    const { stdin, stdout } = child;
+    if (stdin === null || stdout === null) throw new Error('the supervisor has no pipes');
     const failed = once(child, 'exit').then(([code]) => {
       throw new Error(`the supervisor ended with ${String(code)}; see ${stateFolder}/logs/supervisor.log`);
     });
-    await Promise.race([once(child.stdout, 'data'), failed]);
+    await Promise.race([once(stdout, 'data'), failed]);
     // From here on its end is told by the socket.
     failed.catch(() => undefined);
-    child.stdout.destroy();
+    stdout.destroy();
     child.unref();
-    (child.stdin as unknown as Socket).unref();
-    child.stdin.on('error', () => undefined);
+    (stdin as Socket).unref();
+    stdin.on('error', () => undefined);
     const identity = child.pid === undefined ? undefined : identityOf(child.pid);
     if (identity === undefined) throw new Error('the supervisor ended at once');
     return { supervisor: await Supervisor.attach(stateFolder), identity };

@@ -1,5 +1,5 @@
 /**
- * The parent of a control plane's processes: `node supervisor.mjs <state folder>`.
+ * The parent of a control plane's processes: `node supervisor-process.mjs <state folder>`.
  *
  * It exists so that nothing is ever left behind. It holds the read end of a pipe (its standard input) whose write end
  * its starter holds: when the starter dies, however that happens, the pipe ends, and the supervisor ends everything and
@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const folder = process.argv[2];
-if (folder === undefined) throw new Error('usage: node supervisor.mjs <state folder>');
+if (folder === undefined) throw new Error('usage: node supervisor-process.mjs <state folder>');
 
 /** Name → what runs under it, in order of start. */
 const children = new Map();
