@@ -1,5 +1,5 @@
 /**
- * What the API reads: a provider of this class is given by the application. All of it is in memory; no call of the API waits for
+ * What the API reads: a provider of this class is given by the application, in a global module. All of it is in memory; no call of the API waits for
  * Kubernetes (but for the check of who may ask).
  */
 import type { PodObservation } from '../../datapath/pod-observation.js';
@@ -12,7 +12,7 @@ export interface Workload {
   readonly kind: WorkloadKind;
   readonly name: string;
   readonly uid: string;
-  /** How many Pods it wants now: `spec.replicas`, `status.desiredNumberScheduled`, or a Job's open parallelism. */
+  /** How many Pods it wants now: `spec.replicas`, `status.desiredNumberScheduled`, a Job's completions or else its parallelism. */
   readonly desired: number;
   /** The labels of its Pod template, by which a selector finds it even where no Pod exists. */
   readonly templateLabels: Readonly<Record<string, string>>;

@@ -1,0 +1,31 @@
+/** From the parameters of a call to the filter of the statistics. */
+import type { Outcome } from '../../datapath/vocabulary.js';
+import type { LabelSelector } from '../../statistics/label-selector.js';
+import type { ResultFilter } from '../../statistics/result-filter.js';
+import { epochMsOf } from './query-parameters.js';
+import type { When } from './query-parameters.js';
+
+export interface FilterParameters {
+  readonly namespace?: readonly string[] | undefined;
+  readonly labelSelector: LabelSelector;
+  readonly run?: readonly string[] | undefined;
+  readonly node?: readonly string[] | undefined;
+  readonly outcome?: readonly Outcome[] | undefined;
+  readonly since?: When | undefined;
+  readonly until?: When | undefined;
+}
+
+/** @param nowMs milliseconds since the epoch, from which `15m` counts back */
+export function resultFilter(query: FilterParameters, nowMs: number): ResultFilter {
+  const sinceMs = epochMsOf(query.since, nowMs);
+  const untilMs = epochMsOf(query.until, nowMs);
+  return {
+    selector: query.labelSelector,
+    ...(query.namespace === undefined ? {} : { namespaces: query.namespace }),
+    ...(query.run === undefined ? {} : { runs: query.run }),
+    ...(query.node === undefined ? {} : { nodes: query.node }),
+    ...(query.outcome === undefined ? {} : { outcomes: query.outcome }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+  };
+}

@@ -1,0 +1,149 @@
+/** Makes the answer of a statistic from its numbers. Pure. */
+import { formatInstant, fromEpochMs } from '../../datapath/instant.js';
+import type { Metric } from '../../datapath/vocabulary.js';
+import { formatSelector } from '../../statistics/label-selector.js';
+import type { QuantileMethod } from '../../statistics/quantile.js';
+import { markMatching } from '../../statistics/result-filter.js';
+import type { ResultFilter } from '../../statistics/result-filter.js';
+import type { ResultTable } from '../../statistics/result-table.js';
+import { computeStatistic } from '../../statistics/statistic.js';
+import type { GroupKey, Statistic } from '../../statistics/statistic.js';
+import { METRIC_NAMES } from './statistic.schema.js';
+import type { StatisticAnswer } from './statistic.schema.js';
+
+const FIXED = [0.5, 0.9, 0.95, 0.99, 0.999] as const;
+
+export interface StatisticRequest {
+  readonly metric: Metric;
+  readonly filter: ResultFilter;
+  readonly topN: number;
+  readonly method: QuantileMethod;
+  readonly quantiles: readonly number[];
+  readonly groupBy?: GroupKey;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+  readonly synced: boolean;
+}
+
+export function statisticAnswer(table: ResultTable, request: StatisticRequest): StatisticAnswer {
+  const { metric, filter, topN, method, quantiles, groupBy, nowMs, synced } = request;
+  const answer = computeStatistic(table, markMatching(table, filter), {
+    metric,
+    method,
+    quantiles: [...FIXED, ...quantiles],
+    topN,
+    nowMs,
+    ...(groupBy === undefined ? {} : { groupBy }),
+  });
+  const { whole } = answer;
+  return {
+    metric: METRIC_NAMES[metric],
+    unit: 'ms',
+    ...numbersOf(whole),
+    quantiles: Object.fromEntries(quantiles.map((q, i) => [String(q), rounded(whole.quantiles[FIXED.length + i])])),
+    histogram: whole.histogram.map(({ le, count }) => ({ le, count })),
+    worstPods: answer.worst.map((slot) => worstPod(table, slot, metric)),
+    failedPods: answer.failed.map((slot) => podName(table, slot)),
+    uncertaintyMs: whole.uncertaintyMs,
+    method,
+    namespace: (filter.namespaces ?? []).join(','),
+    selector: filter.selector === undefined ? '' : formatSelector(filter.selector),
+    ...(groupBy === undefined
+      ? {}
+      : {
+          groupBy,
+          groups: answer.groups.map(({ key, statistic }) => ({ key, ...numbersOf(statistic) })),
+          groupCount: answer.groupCount,
+        }),
+    warnings: warningsOf(whole, method, answer.groupCount - answer.groups.length),
+    generatedAt: formatInstant(fromEpochMs(nowMs)),
+    synced,
+  };
+}
+
+type Numbers = Omit<NonNullable<StatisticAnswer['groups']>[number], 'key'>;
+
+function numbersOf(statistic: Statistic): Numbers {
+  const [p50, p90, p95, p99, p999] = statistic.quantiles.map(rounded);
+  const censored = statistic.censored.map(rounded);
+  return {
+    count: statistic.measured,
+    totalSuccessful: statistic.measured,
+    totalFailed: statistic.failed,
+    totalPending: statistic.pending,
+    totalAborted: statistic.aborted,
+    totalUnmeasured: statistic.unmeasured,
+    p50: p50 ?? null,
+    p90: p90 ?? null,
+    p95: p95 ?? null,
+    p99: p99 ?? null,
+    p999: p999 ?? null,
+    min: statistic.min,
+    max: statistic.max,
+    mean: rounded(statistic.mean),
+    stddev: rounded(statistic.stddev),
+    censored: { p50: censored[0] ?? null, p90: censored[1] ?? null, p99: censored[3] ?? null },
+    outcomes: statistic.outcomes,
+    failureClasses: { ...statistic.failureClasses },
+  };
+}
+
+function rounded(value: number | null | undefined): number | null {
+  return value === null || value === undefined ? null : Math.round(value);
+}
+
+function podName(table: ResultTable, slot: number): StatisticAnswer['failedPods'][number] {
+  const nodeName = table.text('node', slot);
+  return {
+    namespace: table.text('namespace', slot) as string,
+    name: table.name(slot),
+    uid: table.uid(slot),
+    ...(nodeName === undefined ? {} : { nodeName }),
+  };
+}
+
+function worstPod(table: ResultTable, slot: number, metric: Metric): StatisticAnswer['worstPods'][number] {
+  const state = table.read(slot);
+  const measured = metric === 'timeToStart' ? state.startedAt : state.datapathReadyAt;
+  return {
+    ...podName(table, slot),
+    createdAt: formatInstant(state.createdAt),
+    ...(measured === undefined ? {} : { measuredTs: formatInstant(measured) }),
+    value: table.values(metric)[slot] as number,
+  };
+}
+
+function warningsOf(whole: Statistic, method: QuantileMethod, groupsHidden: number): string[] {
+  const { measured, failed, pending, aborted, unmeasured, uncertaintyMs, skewed } = whole;
+  const warnings: string[] = [];
+  const total = measured + failed + pending + aborted + unmeasured;
+  if (total === 0) warnings.push('No result matches.');
+  else if (measured === 0) warnings.push('No matching result has a value of this metric.');
+  if (measured > 0 && measured < 100) {
+    warnings.push(
+      `p99 of ${counted(measured, 'Pod')} is ${method === 'nearest-rank' ? '' : 'close to '}their maximum.`,
+    );
+  }
+  if (failed > 0) {
+    warnings.push(`The percentiles leave out ${counted(failed, 'failed Pod')}; "censored" counts them as infinite.`);
+  }
+  if (pending > 0) {
+    warnings.push(
+      `${counted(pending, 'Pod')} ${pending === 1 ? 'has' : 'have'} no value yet: the numbers may still rise.`,
+    );
+  }
+  if (unmeasured > 0) warnings.push(`${counted(unmeasured, 'ready Pod')} didn't report this value.`);
+  if (uncertaintyMs > 0) {
+    warnings.push(
+      `Some values may be up to ${String(uncertaintyMs)} ms too large: Kubernetes dates a Pod's creation to the second.`,
+    );
+  }
+  if (skewed > 0) warnings.push(`${counted(skewed, 'result')} came from a node whose clock is off.`);
+  if (method === 'legacy') warnings.push('The method "legacy" reads low; it is only for comparison with old figures.');
+  if (groupsHidden > 0) warnings.push(`${counted(groupsHidden, 'smaller group')} left out.`);
+  return warnings;
+}
+
+function counted(n: number, noun: string): string {
+  return `${String(n)} ${noun}${n === 1 ? '' : 's'}`;
+}
