@@ -19,7 +19,16 @@ import { isAlreadyExists, isKubeApiError, isNotFound } from '../kube/kube-api-er
 import { KubeClient } from '../kube/kube-client.js';
 import { formatKey } from '../kube/resource.js';
 import type { KubeObject, ReflectorEvent, Store } from '../kube/resource.js';
-import { InjectStore, OnEvent, Operator, OperatorEngine, PermanentError, Reconcile, watch } from '../operator/index.js';
+import {
+  InjectStore,
+  OnEvent,
+  Operator,
+  OperatorEngine,
+  PermanentError,
+  reads,
+  Reconcile,
+  watch,
+} from '../operator/index.js';
 import type { OperatorOptions, ReconcileOutcome, ReconcileRequest, ReconcileResult } from '../operator/index.js';
 import { NAMESPACES, projectNamespace } from '../pods/namespace.resource.js';
 import type { NamespaceView } from '../pods/namespace.resource.js';
@@ -42,7 +51,12 @@ const UID_AT = resultName('').length;
   project: projectResult,
   watches: [
     watch({ resource: PODS, project: projectPod, toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)] }),
-    watch({ resource: NAMESPACES, project: projectNamespace, toKeys: () => [] }),
+    reads({ resource: NAMESPACES, project: projectNamespace }),
+  ],
+  access: [
+    { resource: PODS, verbs: ['get'] },
+    { resource: DATAPATH_RESULTS, verbs: ['create', 'patch'] },
+    { resource: DATAPATH_RESULTS, subresource: 'status', verbs: ['patch'] },
   ],
 })
 @Injectable()
@@ -86,7 +100,7 @@ export class DatapathResultReconciler {
                 labelSelector: this.settings.labelSelector,
                 toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)],
               }),
-              watch({ resource: NAMESPACES, project: projectNamespace, toKeys: () => [] }),
+              reads({ resource: NAMESPACES, project: projectNamespace }),
             ],
           }),
     };
@@ -123,7 +137,12 @@ export class DatapathResultReconciler {
     if (stored.state !== undefined && pod !== undefined && labelsDiffer(state, stored.state)) {
       return this.#relabel(state, stored, request);
     }
-    const plan = planStatus(state, stored.state, this.#changeTimes.elapsedMs(uid, this.#clock.monotonicMs()), pod !== undefined);
+    const plan = planStatus(
+      state,
+      stored.state,
+      this.#changeTimes.elapsedMs(uid, this.#clock.monotonicMs()),
+      pod !== undefined,
+    );
     if (plan.due) return this.#writeStatus(state, stored, request);
     if (plan.waitMs === undefined) this.#changeTimes.settle(uid);
     return this.#later(state, plan.waitMs);
@@ -236,4 +255,3 @@ export class DatapathResultReconciler {
 function keyOf(namespace: string, podUid: string): string {
   return formatKey({ namespace, name: resultName(podUid) });
 }
-
