@@ -15,6 +15,7 @@ export class AssetsUnavailable extends Error {
   override readonly name = 'AssetsUnavailable';
 }
 
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const tellEveryMs = 15_000;
 
 /** Builds `asset` to `target`. @throws AssetsUnavailable without a fitting Go, or when the compiler fails. */
@@ -57,15 +58,19 @@ export function buildArguments(asset: Asset, output: string): readonly string[] 
 }
 
 async function runGo(asset: Asset, output: string): Promise<void> {
-  // A compiler that outlives its impatient user would go on eating both cores: it shares our process group, so that
-  // Ctrl-C reaches it too.
   const go = spawn('go', buildArguments(asset, output), {
     cwd: asset.moduleFolder,
     env: { ...process.env, CGO_ENABLED: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const endWithUs = (): void => void go.kill('SIGTERM');
-  process.once('exit', endWithUs);
+  // A compiler that outlives its impatient user would go on eating both cores.
+  const endWithUs = (signal: NodeJS.Signals): void => {
+    go.kill('SIGTERM');
+    stopListening();
+    process.kill(process.pid, signal);
+  };
+  const stopListening = (): void => endings.forEach((signal) => process.removeListener(signal, endWithUs));
+  endings.forEach((signal) => process.on(signal, endWithUs));
   let said = '';
   const keep = (chunk: Buffer): void => {
     said = (said + chunk.toString('utf8')).slice(-8_192);
@@ -85,7 +90,7 @@ async function runGo(asset: Asset, output: string): Promise<void> {
         `(https://go.dev/dl/), or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl.`,
     );
   } finally {
-    process.removeListener('exit', endWithUs);
+    stopListening();
   }
 }
 

@@ -209,13 +209,9 @@ async function kubectl(args: Arguments): Promise<number> {
 async function run(args: Arguments): Promise<number> {
   const [command, ...rest] = args.rest;
   if (command === undefined) throw new UsageError('run needs a command: run -- COMMAND…');
-  const interrupted = new AbortController();
-  const abort = (signal: NodeJS.Signals): void => interrupted.abort(signal);
-  for (const signal of forwarded) process.once(signal, abort);
+  // A signal until here ends us in the ordinary way, and what was started ends with us.
   const controlPlane = await startControlPlane(args.options);
-  for (const signal of forwarded) process.removeListener(signal, abort);
   try {
-    if (interrupted.signal.aborted) return codeOf(null, interrupted.signal.reason as NodeJS.Signals);
     return await passThrough(command, rest, controlPlane);
   } finally {
     await controlPlane.stop();

@@ -3,18 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serviceAccountKeys, type CertificateAuthority } from './certificates.js';
 import { writeKubeconfig, type Cluster } from './kubeconfig.js';
+import type { Placement } from './placement.js';
 import type { ProcessSpec } from './supervisor.js';
-
-/** Where the processes run: on the machine itself, or in a network namespace by way of a prefix to each command. */
-export interface Placement {
-  readonly commandPrefix: readonly string[];
-  /** The address on which the API server listens. */
-  readonly bindAddress: string;
-  /** The address by which Pods reach the API server; undefined where nothing but the loopback does. */
-  readonly advertiseAddress?: string;
-  /** The names and addresses in the API server's certificate. */
-  readonly hosts: readonly string[];
-}
 
 /** A static bearer token, as `--token-auth-file` takes it. */
 export interface TokenUser {
@@ -22,12 +12,6 @@ export interface TokenUser {
   readonly name: string;
   readonly groups?: readonly string[];
 }
-
-export const onLoopback: Placement = {
-  commandPrefix: [],
-  bindAddress: '127.0.0.1',
-  hosts: ['localhost', '127.0.0.1', '::1', '10.0.0.1', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'],
-};
 
 /** The files that the components of one control plane share. */
 export interface Credentials {
@@ -168,8 +152,6 @@ function auditFlags(folder: string, policy: object | false): readonly string[] {
     '--audit-log-maxbackup=2',
   ];
 }
-
-export { defaultAuditPolicy } from './audit-policy.js';
 
 export interface ClientComponentOptions extends Place {
   readonly binary: string;
