@@ -140,7 +140,8 @@ export class WorkerPool {
       if (item === undefined) break;
       const holdMs = this.#options.holdMs?.(item.key) ?? 0;
       if (holdMs > 0) {
-        this.queue.addAfter(item.key, holdMs, item.reason);
+        // A run that starts earlier, because the cache caught up, uses this up.
+        this.queue.requeueAfter(item.key, holdMs, item.reason);
         this.queue.done(item.key);
       } else {
         this.#start(item);
