@@ -73,7 +73,10 @@ export function neverChanges(field: string): FieldRule {
 
 /** The standard condition of the Kubernetes API (`metav1.Condition`). */
 export const condition = z.object({
-  type: text(316, 'Type of the condition.', 1)
+  type: z
+    .string()
+    .min(1)
+    .max(316)
     .regex(/^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/)
     .meta({ description: 'Type of the condition.' }),
   status: oneOf(['True', 'False', 'Unknown'], 'Status of the condition.'),
@@ -83,7 +86,10 @@ export const condition = z.object({
     .exactOptional()
     .meta({ description: 'The metadata.generation that the condition was set upon.', format: 'int64' }),
   lastTransitionTime: instant('When the status changed last.'),
-  reason: text(256, 'Why the condition has this status, one word in CamelCase.', 1)
+  reason: z
+    .string()
+    .min(1)
+    .max(256)
     .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
     .meta({ description: 'Why the condition has this status, one word in CamelCase.' }),
   message: text(1024, 'What a person should know about it; may be empty.'),
