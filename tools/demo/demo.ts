@@ -3,12 +3,21 @@
  * account, a real reporter process probes for each Pod, and what the API says at the end is held against what was caused.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { startControlPlane } from '../control-plane/launcher.js';
 import type { ControlPlane } from '../control-plane/launcher.js';
-import { ControllerProcess } from './controller-process.js';
+import { ControllerProcess } from '../controller/controller-process.js';
+import {
+  applyManifests,
+  CONTROLLER_NAMESPACE,
+  CONTROLLER_SCRIPT,
+  controllerKubeconfig,
+  createPod,
+  freePort,
+  prepareWorkloadNamespace,
+  REPORTER_SCRIPT,
+} from '../controller/deployment.js';
 import type { DemoOptions } from './options.js';
 import { Progress } from './progress.js';
 import { failedTable, palette, statisticsTable, worstTable } from './report.js';
@@ -18,10 +27,7 @@ import { openTarget, planTargets } from './targets.js';
 import { verify } from './verify.js';
 import type { Caused, StatisticAnswer, StoredResult } from './verify.js';
 
-const ROOT = resolve(import.meta.dirname, '../..');
 const NAMESPACE = 'datapath-demo';
-const CONTROLLER_NAMESPACE = 'datapath-observer';
-const SERVICE_ACCOUNT = 'datapath-controller';
 /** Long enough for every late target on a busy machine, short enough to wait for the dead ones. */
 const PROBE_TIMEOUT = '20s';
 /** Pods that are created, and reporters that are started, at the same time. */
@@ -61,17 +67,15 @@ async function run(
   const plane = await startControlPlane({ progress: (message) => progress.note(message) });
   cleanups.push(() => plane.stop());
   progress.step('applying the manifests');
-  await plane.kubectlOk(['apply', '-f', '-'], { input: await plane.kubectlOk(['kustomize', ROOT]) });
-  await prepareWorkload(plane);
+  await applyManifests(plane);
+  await prepareWorkloadNamespace(plane, NAMESPACE);
 
   progress.step('starting the controller as its service account');
-  const kubeconfig = await plane.kubeconfigFor({
-    serviceAccount: { namespace: CONTROLLER_NAMESPACE, name: SERVICE_ACCOUNT, expirationSeconds: 86_400 },
-  });
+  const kubeconfig = await controllerKubeconfig(plane);
   const controllers: ControllerProcess[] = [];
   for (let i = 0; i < options.replicas; i++) {
     const controller = new ControllerProcess({
-      script: join(ROOT, 'dist/main.js'),
+      script: CONTROLLER_SCRIPT,
       kubeconfig,
       logFile: join(folder, `controller-${i}.log`),
       apiPort: await freePort(),
@@ -79,7 +83,7 @@ async function run(
     });
     controllers.push(controller);
     controller.start();
-    cleanups.push(() => controller.kill('SIGTERM'));
+    cleanups.push(async () => void (await controller.kill('SIGTERM')));
   }
   for (const controller of controllers) await controller.ready(60_000);
   const [first] = controllers;
@@ -101,12 +105,16 @@ async function run(
       const plan = plans[i];
       if (plan === undefined) return;
       const podName = `web-${String(i + 1).padStart(String(options.pods).length, '0')}`;
-      const uid = await createPod(plane, podName, `demo-node-${(i % 3) + 1}`);
+      const uid = await createPod(plane, NAMESPACE, {
+        name: podName,
+        nodeName: `demo-node-${(i % 3) + 1}`,
+        labels: { app: 'web' },
+      });
       const token = await plane.token({ namespace: NAMESPACE, name: 'default', pod: { name: podName, uid } });
       const target = await openTarget(plan);
       const reporter = startReporter({
         folder: join(folder, 'pods'),
-        script: join(ROOT, 'dist/reporter.cjs'),
+        script: REPORTER_SCRIPT,
         server: new URL(plane.server),
         caData: plane.caData,
         token,
@@ -207,47 +215,6 @@ async function killWriter(
   victim.start();
 }
 
-async function prepareWorkload(plane: ControlPlane): Promise<void> {
-  const objects = [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: NAMESPACE } },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'Role',
-      metadata: { name: 'datapath-reporter', namespace: NAMESPACE },
-      rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }],
-    },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
-      metadata: { name: 'datapath-reporter', namespace: NAMESPACE },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'datapath-reporter' },
-      subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: NAMESPACE }],
-    },
-  ];
-  await plane.kubectlOk(['apply', '-f', '-'], {
-    input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
-  });
-}
-
-async function createPod(plane: ControlPlane, name: string, nodeName: string): Promise<string> {
-  const answer = await plane.request('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, labels: { app: 'web', 'app.kubernetes.io/part-of': 'demo' } },
-    spec: {
-      nodeName,
-      serviceAccountName: 'default',
-      containers: [{ name: 'app', image: 'local.test/app:1' }],
-      initContainers: [{ name: 'datapath-reporter', image: 'local.test/reporter:1', restartPolicy: 'Always' }],
-    },
-  });
-  const pod = JSON.parse(answer.text) as { metadata?: { uid?: string }; message?: string };
-  const uid = pod.metadata?.uid;
-  if (answer.status !== 201 || uid === undefined) throw new Error(`Pod ${name}: ${answer.status} ${pod.message ?? ''}`);
-  return uid;
-}
-
 async function storedResults(plane: ControlPlane): Promise<readonly StoredResult[]> {
   const answer = await plane.request('GET', `/apis/datapath.observer/v1/namespaces/${NAMESPACE}/datapathresults`);
   if (answer.status !== 200)
@@ -277,15 +244,4 @@ async function keepRunning(plane: ControlPlane, controller: ControllerProcess, s
     ].join('\n'),
   );
   await new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

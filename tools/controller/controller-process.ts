@@ -1,4 +1,4 @@
-/** The controller as a process of its own, acting as the service account that config/rbac gives it. */
+/** The controller as a process of its own, as the demo and the tests run it: under the service account that config/rbac gives it. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -57,12 +57,13 @@ export class ControllerProcess {
     throw new Error(`the controller did not become ready; the end of its log:\n${this.logTail()}`);
   }
 
-  async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+  /** Ends the process and waits for its end. @returns its exit status, `undefined` when a signal ended it or none ran */
+  async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | undefined> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise((resolve) => child.once('exit', resolve));
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return undefined;
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    await exited;
+    return (await exited) ?? undefined;
   }
 
   logTail(lines = 30): string {
