@@ -39,6 +39,8 @@ export function openPool(credential: Credential, metrics: KubeMetrics): Connecti
       ? new HttpAgent(OPTIONS)
       : new HttpsAgent({ ...OPTIONS, ...credential.tls, maxCachedSessions: 4 });
   countConnections(agent, server.host, metrics);
+  // The agent serves one server with one credential. Its own name for that holds all certificates, for every request anew.
+  agent.getName = () => fingerprint;
   return { agent, fingerprint };
 }
 

@@ -18,8 +18,10 @@ export interface Exchange {
   readonly accept: string;
   readonly userAgent: string;
   readonly signal: AbortSignal | undefined;
-  /** Milliseconds until the answer (for a stream: its headers) must be there. */
+  /** Milliseconds until the whole answer (for an endless stream: its headers) must be there. */
   readonly timeoutMs: number;
+  /** A stream that may stay open after its headers for as long as it likes. */
+  readonly endless?: boolean | undefined;
 }
 
 /** An answer with its body read to the end. */
@@ -57,8 +59,8 @@ export function exchange(spec: Exchange, credential: Credential, pool: Connectio
 }
 
 /**
- * Sends a request and gives the answer as a stream as soon as its headers are there. Afterwards the deadline no longer counts,
- * while the signal still does: aborting it destroys the stream.
+ * Sends a request and gives the answer as a stream as soon as its headers are there. The signal and, unless the stream is endless,
+ * the deadline still count afterwards: they destroy the stream.
  *
  * @throws KubeApiError with code 0 when no headers arrive in time
  */
@@ -71,7 +73,7 @@ export function openStream(
   return new Promise((resolve, reject) => {
     const conversation = begin(spec, credential, pool, clock, reject, (response) => {
       // A refusal is short and has to arrive in time like any other answer.
-      if (response.statusCode === 200) conversation.keepOpen();
+      if (spec.endless === true && response.statusCode === 200) conversation.keepOpen();
       response.once('close', conversation.finish);
       resolve(response);
     });

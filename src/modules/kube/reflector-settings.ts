@@ -2,10 +2,8 @@ import type { BackoffSettings } from './backoff.js';
 
 /** Settings of a reflector. Durations in milliseconds; ranges are drawn from at random, so that replicas don't act in step. */
 export interface ReflectorSettings {
-  /** Objects a page of a list. Default 500: client-go's; bounds the memory and the time of one parse. */
+  /** Objects a page of a list. Default 500: client-go's. */
   readonly pageSize: number;
-  /** A page larger than this halves the next ones (at least 10 objects), in bytes. Default 4 MiB: about 20 ms of parsing. */
-  readonly pageBytes: number;
   /** Whether the first state is asked for as a stream (KEP-3157), which the server may refuse. Default true. */
   readonly streamInitialList: boolean;
   /** How long a watch lasts until the server ends it. Default 240–290 s, below the 300 s at which balancers cut. */
@@ -30,7 +28,6 @@ export interface ReflectorSettings {
 
 export const DEFAULT_REFLECTOR_SETTINGS: ReflectorSettings = {
   pageSize: 500,
-  pageBytes: 4 * 1024 * 1024,
   streamInitialList: true,
   watchTimeoutMs: [240_000, 290_000],
   silenceMs: 90_000,

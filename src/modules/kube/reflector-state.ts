@@ -12,7 +12,6 @@ export interface Memory {
   readonly streamRefused: boolean;
   /** Whether the server was seen to send bookmarks. Only then is silence a sign of death. */
   readonly bookmarks: boolean;
-  readonly pageSize: number;
   /** Whether the store was filled once. */
   readonly synced: boolean;
   /** When the store is to be compared with a list next. */
@@ -33,7 +32,7 @@ export type NextAct =
   | { readonly act: 'watch'; readonly version: string };
 
 /**
- * - `listing`: a page is awaited.
+ * - `listing`: a page is under way; its objects go to the shadow.
  * - `streaming`: a streamed list is under way; its objects go to the shadow.
  * - `swapping`: the list is complete and is being taken over into the store; `stream` is held meanwhile.
  * - `watching`: `version` is the newest that was taken in: what a reconnect resumes from.
@@ -91,11 +90,11 @@ export type ReflectorTimer = 'backoff' | 'silence' | 'verify';
 export type ReflectorInput =
   | { readonly type: 'Start' }
   | { readonly type: 'Stop' }
-  /** A page arrived; its objects wait to be put into the shadow. `continueToken` is `''` on the last one. */
-  | { readonly type: 'Page'; readonly version: string; readonly continueToken: string; readonly bytes: number }
+  /** A page arrived completely. `continueToken` is `''` on the last one. */
+  | { readonly type: 'Page'; readonly version: string; readonly continueToken: string }
   /** The server accepted the watch. */
   | { readonly type: 'Opened' }
-  /** A line with an object arrived. */
+  /** An object arrived: a line of a watch, or an item of a page (whose version says nothing about the list's). */
   | { readonly type: 'Object'; readonly version: string }
   /** A bookmark arrived; `listEnd` marks the one that ends a streamed list. */
   | { readonly type: 'Bookmark'; readonly version: string; readonly listEnd: boolean }
@@ -118,9 +117,9 @@ export type ReflectorEffect =
   | { readonly do: 'setTimer'; readonly timer: ReflectorTimer; readonly delayMs: number }
   | { readonly do: 'cancelTimer'; readonly timer: ReflectorTimer }
   | { readonly do: 'clearShadow' }
-  /** Put the object of this line, or the objects of this page, into the shadow. */
+  /** Put this object into the shadow. */
   | { readonly do: 'shadow' }
-  /** Take the object of this line into the store and deliver the change. */
+  /** Take this object into the store and deliver the change. */
   | { readonly do: 'apply' }
   | { readonly do: 'swap' }
   | { readonly do: 'announceSynced' }

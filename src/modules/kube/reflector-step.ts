@@ -71,7 +71,6 @@ export function initialState(settings: ReflectorSettings): ReflectorState {
       streamFailures: 0,
       streamRefused: !settings.streamInitialList,
       bookmarks: false,
-      pageSize: settings.pageSize,
       synced: false,
       verifyAt: Number.POSITIVE_INFINITY,
     },
@@ -80,8 +79,6 @@ export function initialState(settings: ReflectorSettings): ReflectorState {
 
 /** A watch that lived for this part of the time asked for ended in the ordinary way. */
 const FULL_LIFE = 0.8;
-
-const SMALLEST_PAGE = 10;
 
 const NONE: readonly ReflectorEffect[] = [];
 const APPLY: readonly ReflectorEffect[] = [{ do: 'apply' }];
@@ -107,6 +104,8 @@ function onObject(state: ReflectorState, version: string, { now }: StepContext):
     }
     case 'streaming':
       return { state: { ...state, stream: { ...state.stream, lastLineAt: now } }, effects: SHADOW };
+    case 'listing':
+      return { state, effects: SHADOW };
     default:
       return stay(state);
   }
@@ -142,27 +141,22 @@ function onBookmark(
 
 function onPage(
   state: ReflectorState,
-  page: { readonly version: string; readonly continueToken: string; readonly bytes: number },
+  { version, continueToken }: { readonly version: string; readonly continueToken: string },
   { now }: StepContext,
   settings: ReflectorSettings,
 ): Step {
   if (state.name !== 'listing') return stay(state);
-  const { continueToken, version } = page;
-  const memory = { ...state.memory, pageSize: nextPageSize(state.memory.pageSize, page.bytes, settings) };
+  const { memory } = state;
   if (continueToken === '') {
     return {
       state: { name: 'swapping', memory, version, stream: undefined, since: now },
-      effects: [{ do: 'shadow' }, { do: 'swap' }],
+      effects: [{ do: 'swap' }],
     };
   }
   return {
     state: { name: 'listing', memory, continueToken, since: now },
-    effects: [{ do: 'shadow' }, { do: 'list', continueToken, limit: memory.pageSize }],
+    effects: [{ do: 'list', continueToken, limit: settings.pageSize }],
   };
-}
-
-function nextPageSize(size: number, bytes: number, settings: ReflectorSettings): number {
-  return bytes > settings.pageBytes ? Math.max(SMALLEST_PAGE, Math.floor(size / 2)) : size;
 }
 
 function onSwapped(state: ReflectorState, context: StepContext, settings: ReflectorSettings): Step {
@@ -358,7 +352,7 @@ function resume(memory: Memory, next: NextAct, context: StepContext, settings: R
     case 'page':
       return {
         state: { name: 'listing', memory, continueToken: next.continueToken, since: context.now },
-        effects: [{ do: 'list', continueToken: next.continueToken, limit: memory.pageSize }],
+        effects: [{ do: 'list', continueToken: next.continueToken, limit: settings.pageSize }],
       };
     case 'watch':
       return startWatch(memory, next.version, context, settings);
@@ -377,7 +371,7 @@ function startList(memory: Memory, context: StepContext, settings: ReflectorSett
   if (memory.streamRefused || memory.streamFailures >= STREAM_ATTEMPTS) {
     return {
       state: { name: 'listing', memory: { ...memory, streamFailures: 0 }, continueToken: '', since: now },
-      effects: [{ do: 'clearShadow' }, { do: 'list', continueToken: '', limit: memory.pageSize }],
+      effects: [{ do: 'clearShadow' }, { do: 'list', continueToken: '', limit: settings.pageSize }],
     };
   }
   const { timeoutMs, timeoutSeconds } = watchTimeout(context, settings);

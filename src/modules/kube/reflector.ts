@@ -1,14 +1,19 @@
+import type { IncomingMessage } from 'node:http';
 import { Observable } from 'rxjs';
 import { type Clock, type Random, systemClock, systemRandom, type Timer } from './clock.js';
+import type { Cutter } from './cutter.js';
 import { EventLoopBudget } from './event-loop-budget.js';
 import { failureOf, failureOfErrorEvent } from './failure.js';
-import { errorFromStatus, type KubeApiError } from './kube-api-error.js';
-import type { KubeClient } from './kube-client.js';
+import { errorFromStatus } from './kube-api-error.js';
 import { type KubeMetrics, noMetrics } from './kube-metrics.js';
+import { JsonStream, type JsonStreamOwner } from './json-stream.js';
+import { LineSplitter } from './line-splitter.js';
+import { ListSplitter } from './list-splitter.js';
 import { ListenerSet, type ReflectorListener } from './listener-set.js';
 import { silentLogger, type StructuredLogger } from './logger.js';
-import { resourceName } from './resource-path.js';
-import type { KubeObject, Projected, ReflectorEvent, ResourceType, Store } from './resource.js';
+import { apiVersionOf, resourceName } from './resource-path.js';
+import type { KubeObject, Projected, ReflectorEvent, Store } from './resource.js';
+import type { ReflectorOptions } from './reflector-options.js';
 import { DEFAULT_REFLECTOR_SETTINGS, type ReflectorSettings } from './reflector-settings.js';
 import type { ReflectorEffect, ReflectorInput, ReflectorState, ReflectorTimer } from './reflector-state.js';
 import { LabelCounter, type ReflectorStatus } from './reflector-status.js';
@@ -16,27 +21,11 @@ import { overdueAt } from './reflector-limits.js';
 import { initialState, step } from './reflector-step.js';
 import { StoreKeeper } from './store-keeper.js';
 import { Verification } from './verification.js';
-import { type WatchLine, WatchStream } from './watch-stream.js';
+import { isListEnd, isWatchLine, parseEnvelope, type WatchLine } from './watch-line.js';
 
 export type { ReflectorListener } from './listener-set.js';
+export type { ReflectorOptions } from './reflector-options.js';
 export type { ReflectorStatus } from './reflector-status.js';
-
-export interface ReflectorOptions<T extends Projected> {
-  readonly client: KubeClient;
-  readonly type: ResourceType;
-  /** Makes what is kept of an object. Called once for each state that arrives; must not keep the raw object. */
-  readonly project: (raw: KubeObject) => T;
-  readonly namespace?: string | undefined;
-  readonly labelSelector?: string | undefined;
-  readonly fieldSelector?: string | undefined;
-  readonly clock?: Clock | undefined;
-  readonly random?: Random | undefined;
-  readonly logger?: StructuredLogger | undefined;
-  readonly metrics?: KubeMetrics | undefined;
-  /** Shared by all reflectors of a process, so that together they leave the event loop free. */
-  readonly budget?: EventLoopBudget | undefined;
-  readonly settings?: Partial<ReflectorSettings> | undefined;
-}
 
 /**
  * A cache of one resource (in one namespace or all, under selectors) that follows the API server and tells every change.
@@ -72,11 +61,11 @@ export class Reflector<T extends Projected> implements Store<T> {
   readonly #relists = new LabelCounter();
   #state: ReflectorState;
   /** What the next `shadow` or `apply` effect takes in. */
-  #raw: readonly KubeObject[] = [];
+  #raw: KubeObject | undefined;
   #rawType = '';
   #receivedAt = 0n;
   #request: AbortController | undefined;
-  #stream: WatchStream | undefined;
+  #stream: JsonStream | undefined;
   #verification: Verification<T> | undefined;
   #version = '';
   #lastLineAt: number | undefined;
@@ -173,10 +162,10 @@ export class Reflector<T extends Projected> implements Store<T> {
   #carryOut(effect: ReflectorEffect): void {
     switch (effect.do) {
       case 'apply':
-        for (const raw of this.#raw) this.#keeper.apply(this.#rawType, raw, this.#receivedAt);
+        if (this.#raw !== undefined) this.#keeper.apply(this.#rawType, this.#raw, this.#receivedAt);
         return;
       case 'shadow':
-        for (const raw of this.#raw) this.#keeper.gather(raw);
+        if (this.#raw !== undefined) this.#keeper.gather(this.#raw);
         return;
       case 'list':
         this.#spawn(this.#list(effect.continueToken, effect.limit));
@@ -279,9 +268,10 @@ export class Reflector<T extends Projected> implements Store<T> {
   async #list(continueToken: string, limit: number): Promise<void> {
     const signal = this.#beginRequest();
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options;
-    let page;
-    try {
-      page = await client.list(type, {
+    const cutter = new ListSplitter();
+    const stamp = { apiVersion: apiVersionOf(type), kind: type.kind };
+    const open = (): Promise<IncomingMessage> =>
+      client.listStream(type, {
         namespace,
         labelSelector,
         fieldSelector,
@@ -290,30 +280,24 @@ export class Reflector<T extends Projected> implements Store<T> {
         signal,
         timeoutMs: this.#settings.pageTimeoutMs,
       });
-    } catch (error) {
-      this.#fail(error, signal);
-      return;
-    }
-    if (this.#budget.spent()) await this.#budget.nextTurn();
-    if (signal.aborted) return;
-    this.#raw = page.items;
-    this.#receivedAt = this.#clock.epochNs();
-    this.#lastLineAt = this.#clock.monotonicMs();
-    this.#feed({
-      type: 'Page',
-      version: page.metadata.resourceVersion,
-      continueToken: page.metadata.continue ?? '',
-      bytes: page.bytes,
+    await this.#read(open, cutter, signal, {
+      value: (item) => {
+        // The server leaves kind and apiVersion out of the items of a list.
+        this.#takeItem(Object.assign(item as KubeObject, stamp));
+      },
+      ended: () => {
+        const page = parseEnvelope(cutter.envelope);
+        if (page === undefined) this.#malformed('a page has no metadata');
+        else this.#feed({ type: 'Page', ...page });
+      },
     });
-    this.#raw = [];
   }
 
   async #watch(version: string | undefined, timeoutSeconds: number): Promise<void> {
     const signal = this.#beginRequest();
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options;
-    let response;
-    try {
-      response = await client.watch(type, {
+    const open = async (): Promise<IncomingMessage> => {
+      const response = await client.watch(type, {
         namespace,
         labelSelector,
         fieldSelector,
@@ -322,6 +306,30 @@ export class Reflector<T extends Projected> implements Store<T> {
         timeoutSeconds,
         signal,
       });
+      if (!signal.aborted) this.#feed({ type: 'Opened' });
+      return response;
+    };
+    await this.#read(open, new LineSplitter(), signal, {
+      value: (line, receivedAt) => {
+        if (isWatchLine(line)) this.#takeLine(line, receivedAt);
+        else this.#malformed('a line of the watch has no type or no object');
+      },
+      ended: () => {
+        this.#feed({ type: 'Ended' });
+      },
+    });
+  }
+
+  /** Opens an answer and reads it, telling the state machine how it ends. */
+  async #read(
+    open: () => Promise<IncomingMessage>,
+    cutter: Cutter,
+    signal: AbortSignal,
+    owner: Pick<JsonStreamOwner, 'value' | 'ended'>,
+  ): Promise<void> {
+    let response;
+    try {
+      response = await open();
     } catch (error) {
       this.#fail(error, signal);
       return;
@@ -330,54 +338,47 @@ export class Reflector<T extends Projected> implements Store<T> {
       response.destroy();
       return;
     }
-    const owner = {
-      line: (line: WatchLine, receivedAt: bigint): void => {
-        this.#takeLine(line, receivedAt);
+    const full: JsonStreamOwner = {
+      ...owner,
+      malformed: (detail) => {
+        this.#malformed(detail);
       },
-      malformed: (detail: string): void => {
-        this.#feed({ type: 'Failed', failure: { reason: 'malformed', code: 0, detail } });
-      },
-      ended: (): void => {
-        this.#feed({ type: 'Ended' });
-      },
-      failed: (error: KubeApiError): void => {
+      failed: (error) => {
         this.#fail(error, signal);
       },
     };
-    this.#stream = new WatchStream(response, owner, this.#clock, this.#budget);
-    this.#feed({ type: 'Opened' });
+    this.#stream = new JsonStream(response, cutter, full, this.#clock, this.#budget);
     this.#stream.open();
+  }
+
+  #takeItem(item: KubeObject): void {
+    this.#lastLineAt = this.#clock.monotonicMs();
+    this.#raw = item;
+    this.#feed({ type: 'Object', version: '' });
   }
 
   #takeLine({ type, object }: WatchLine, receivedAt: bigint): void {
     this.#receivedAt = receivedAt;
     this.#lastLineAt = this.#clock.monotonicMs();
+    if (type === 'ERROR') {
+      this.#feed({ type: 'Failed', failure: failureOfErrorEvent(errorFromStatus(object)) });
+      return;
+    }
+    const version = object.metadata?.resourceVersion;
+    if (version === undefined) {
+      this.#malformed(`a line of type ${type.slice(0, 40)} has no resource version`);
+      return;
+    }
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
-      case 'DELETED': {
-        const version = object.metadata?.resourceVersion;
-        if (version === undefined) {
-          this.#malformed(`a line of type ${type} has no resource version`);
-          return;
-        }
-        this.#raw = [object];
+      case 'DELETED':
+        this.#raw = object;
         this.#rawType = type;
         this.#feed({ type: 'Object', version });
         return;
-      }
-      case 'BOOKMARK': {
-        const version = object.metadata?.resourceVersion;
-        if (version === undefined) {
-          this.#malformed('a bookmark has no resource version');
-          return;
-        }
-        const listEnd = object.metadata.annotations?.['k8s.io/initial-events-end'] === 'true';
-        this.#feed({ type: 'Bookmark', version, listEnd });
-        return;
-      }
-      case 'ERROR':
-        this.#feed({ type: 'Failed', failure: failureOfErrorEvent(errorFromStatus(object)) });
+      case 'BOOKMARK':
+        this.#feed({ type: 'Bookmark', version, listEnd: isListEnd(object) });
         return;
       default:
         this.#malformed(`a line has the unknown type ${type.slice(0, 40)}`);

@@ -1,23 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from './clock.js';
 import type { EventLoopBudget } from './event-loop-budget.js';
-import { errorFromTransport, type KubeApiError, type KubeStatus } from './kube-api-error.js';
-import { LineSplitter } from './line-splitter.js';
-import type { KubeObject } from './resource.js';
+import type { Cutter } from './cutter.js';
+import { errorFromTransport, type KubeApiError } from './kube-api-error.js';
 
-/** One line of a watch, parsed. */
-export interface WatchLine {
-  readonly type: string;
-  readonly object: KubeObject & KubeStatus;
-}
-
-/** What a stream tells its owner, in the order of the bytes: lines, then exactly one of `ended` and `failed`. */
-export interface WatchStreamOwner {
-  /** @param receivedAt when the bytes arrived, in nanoseconds since the Unix epoch */
-  line(line: WatchLine, receivedAt: bigint): void;
-  /** A line that isn't a JSON object of the right shape. Nothing follows it. */
+/** What a stream tells its owner, in the order of the bytes: values, then exactly one of the others. */
+export interface JsonStreamOwner {
+  /** @param receivedAt when the last of its bytes arrived, in nanoseconds since the Unix epoch */
+  value(value: unknown, receivedAt: bigint): void;
+  /** What arrived isn't JSON, or is too long. */
   malformed(reason: string): void;
-  /** The server ended the stream properly. */
+  /** The server ended the answer properly. */
   ended(): void;
   failed(error: KubeApiError): void;
 }
@@ -28,18 +21,18 @@ interface Arrival {
 }
 
 /**
- * Reads the bytes of a watch: splits, parses and hands over line by line, synchronously and in order.
+ * Reads an answer while it arrives: cuts it, parses and hands over value by value, synchronously and in order.
  *
  * Guarantees: parsing stops when the turn's milliseconds are used up and goes on in the next turn; meanwhile the socket isn't
  * read, so that a burst waits in the server and not in this process. The end of the stream is told only after all that came
  * before it. After `close()` nothing is told.
  */
-export class WatchStream {
+export class JsonStream {
   readonly #response: IncomingMessage;
-  readonly #owner: WatchStreamOwner;
+  readonly #owner: JsonStreamOwner;
   readonly #clock: Clock;
   readonly #budget: EventLoopBudget;
-  readonly #splitter = new LineSplitter();
+  readonly #cutter: Cutter;
   readonly #arrivals: Arrival[] = [];
   #offset = 0;
   #scheduled = false;
@@ -48,8 +41,15 @@ export class WatchStream {
   #closed = false;
   #finish: (() => void) | undefined;
 
-  constructor(response: IncomingMessage, owner: WatchStreamOwner, clock: Clock, budget: EventLoopBudget) {
+  constructor(
+    response: IncomingMessage,
+    cutter: Cutter,
+    owner: JsonStreamOwner,
+    clock: Clock,
+    budget: EventLoopBudget,
+  ) {
     this.#response = response;
+    this.#cutter = cutter;
     this.#owner = owner;
     this.#clock = clock;
     this.#budget = budget;
@@ -66,7 +66,7 @@ export class WatchStream {
       const error = this.#response.complete ? undefined : errorFromTransport(cutError('the stream was cut'));
       this.#settle(() => {
         if (error !== undefined) this.#owner.failed(error);
-        // Bytes after the last newline are a line that was cut; the version that is resumed from was before it.
+        // Bytes that are left over are a value that was cut; a watch resumes from a version before it.
         else this.#owner.ended();
       });
     });
@@ -82,7 +82,7 @@ export class WatchStream {
     });
   }
 
-  /** Stops handing over lines until {@link release}. */
+  /** Stops handing over values until {@link release}. */
   hold(): void {
     this.#held = true;
   }
@@ -109,7 +109,7 @@ export class WatchStream {
         this.#schedule();
         return;
       }
-      this.#takeLine(arrival);
+      this.#takeValue(arrival);
     }
     if (this.#closed || this.#held) return;
     if (this.#finish !== undefined) {
@@ -122,10 +122,10 @@ export class WatchStream {
     }
   }
 
-  #takeLine(arrival: Arrival): void {
+  #takeValue(arrival: Arrival): void {
     let cut;
     try {
-      cut = this.#splitter.next(arrival.chunk, this.#offset);
+      cut = this.#cutter.next(arrival.chunk, this.#offset);
     } catch (error) {
       this.#reject(error);
       return;
@@ -136,16 +136,15 @@ export class WatchStream {
       return;
     }
     this.#offset = cut.next;
-    if (cut.line === '') return;
-    let line: unknown;
+    if (cut.text === '') return;
+    let value: unknown;
     try {
-      line = JSON.parse(cut.line);
+      value = JSON.parse(cut.text);
     } catch (error) {
       this.#reject(error);
       return;
     }
-    if (isWatchLine(line)) this.#owner.line(line, arrival.receivedAt);
-    else this.#reject(new TypeError('a line of the watch has no type or no object'));
+    this.#owner.value(value, arrival.receivedAt);
   }
 
   #reject(error: unknown): void {
@@ -173,18 +172,6 @@ export class WatchStream {
       this.#pump();
     });
   }
-}
-
-function isWatchLine(value: unknown): value is WatchLine {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'type' in value &&
-    typeof value.type === 'string' &&
-    'object' in value &&
-    typeof value.object === 'object' &&
-    value.object !== null
-  );
 }
 
 function cutError(message: string): Error {
