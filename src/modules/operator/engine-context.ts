@@ -1,8 +1,9 @@
 import type { Clock, Random } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import type { KubeClient } from '../kube/kube-client.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import type { OperatorMetrics } from './operator-metrics.js';
-import type { ElectorPort } from './ports.js';
+import type { ElectorPort, ReflectorFactory } from './ports.js';
 import type { WatchRegistry } from './watch-registry.js';
 
 /** Where and as whom to be elected. */
@@ -39,6 +40,8 @@ export const DEFAULT_ENGINE_OPTIONS: EngineOptions = {
 
 /** What the parts of one engine share. */
 export class EngineContext {
+  readonly client: KubeClient;
+  readonly reflectors: ReflectorFactory;
   readonly registry: WatchRegistry;
   readonly clock: Clock;
   readonly random: Random;
@@ -48,7 +51,9 @@ export class EngineContext {
   readonly elector: ElectorPort | undefined;
   readonly options: EngineOptions;
 
-  constructor(parts: Omit<EngineContext, never>) {
+  constructor(parts: EngineContext) {
+    this.client = parts.client;
+    this.reflectors = parts.reflectors;
     this.registry = parts.registry;
     this.clock = parts.clock;
     this.random = parts.random;

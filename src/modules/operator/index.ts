@@ -52,5 +52,8 @@ export {
   valueAt,
   when,
 } from './predicates.js';
+export type { Cause } from './causes.js';
+export type { HandlerContext } from './handler-context.js';
+export type { CauseFilter, HandlerSettings, TimerSettings } from './handler-settings.js';
 export type { ReconcileOutcome, ReconcileRequest, ReconcileResult } from './reconcile-request.js';
 export type { ResourceIndex } from './resource-index.js';

@@ -17,7 +17,8 @@ type Defaulted =
   | 'watches'
   | 'access'
   | 'project'
-  | 'finalizer';
+  | 'finalizer'
+  | 'progress';
 
 /** An operator's settings with every default filled in. */
 export type ResolvedOptions = Omit<OperatorOptions, Defaulted> & {
@@ -46,6 +47,7 @@ export function readDefinition(instance: object): OperatorDefinition | undefined
 function resolveOptions(declared: OperatorOptions, instance: object): ResolvedOptions {
   const given = isOptionsSource(instance) ? withoutUndefined(instance.operatorOptions()) : {};
   const options: OperatorOptions = { ...declared, ...given };
+  const { group } = options.resource;
   return {
     ...options,
     project: options.project ?? wholeObject,
@@ -55,13 +57,19 @@ function resolveOptions(declared: OperatorOptions, instance: object): ResolvedOp
     reconcileTimeoutMs: options.reconcileTimeoutMs ?? DEFAULT_OPERATOR_OPTIONS.reconcileTimeoutMs,
     ownWriteWaitMs: options.ownWriteWaitMs ?? DEFAULT_OPERATOR_OPTIONS.ownWriteWaitMs,
     skipOwnWrites: options.skipOwnWrites ?? false,
-    finalizer: options.finalizer ?? `${finalizerDomain(options.resource)}/${options.name}`,
+    finalizer: options.finalizer ?? (group === '' ? '' : `${group}/${options.name}`),
+    progress: options.progress ?? 'status',
   };
 }
 
 /** The resources that an operator watches, its own first. */
 export function watchedResources(options: OperatorOptions): readonly ResourceType[] {
   return [options.resource, ...(options.watches ?? []).map((watch) => watch.resource)];
+}
+
+/** Whether some method handles causes, which makes the engine keep its progress. */
+export function handlesCauses({ handlers }: Pick<OperatorDefinition, 'handlers'>): boolean {
+  return handlers.some(({ kind }) => kind === 'cause' || kind === 'field' || kind === 'timer');
 }
 
 /** The method of an operator under a name, bound to its instance. */
@@ -104,6 +112,12 @@ function check({ instance, options, handlers }: OperatorDefinition): void {
       }
     }
   }
+  const cleanup = handlers.find((handler) => handler.kind === 'cause' && handler.cause === 'delete');
+  if (cleanup !== undefined && !/^[^/]+\/[^/]+$/.test(options.finalizer)) {
+    throw new OperatorStartError(
+      `${where}: ${cleanup.method} needs a finalizer of the form <domain>/<name>; set \`finalizer\`, since "${options.finalizer}" is none`,
+    );
+  }
   const causes = handlers.filter(({ kind }) => kind === 'cause' || kind === 'field' || kind === 'timer');
   const first = causes[0];
   if (first !== undefined && options.project !== wholeObject) {
@@ -111,11 +125,6 @@ function check({ instance, options, handlers }: OperatorDefinition): void {
       `${where}: ${first.method} is a handler of causes, which needs whole objects; leave \`project\` out or use @Reconcile()`,
     );
   }
-}
-
-/** The core group has no domain of its own, and a finalizer needs one. */
-function finalizerDomain(resource: ResourceType): string {
-  return resource.group === '' ? 'operator.kubernetes.io' : resource.group;
 }
 
 function isOptionsSource(instance: object): instance is OperatorOptionsSource {

@@ -8,7 +8,6 @@ import { EngineContext } from './engine-context.js';
 import { type OperatorDefinition, readDefinition } from './operator-definition.js';
 import { OperatorStartError } from './operator-errors.js';
 import { OperatorRunner } from './operator-runner.js';
-import { reconcileFunctionOf } from './reconcile-function.js';
 
 /** How one operator is. */
 export interface OperatorHealth {
@@ -149,7 +148,9 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
     for (const definition of this.#definitions()) {
       const { name } = definition.options;
       if (this.#runners.has(name)) throw new OperatorStartError(`two operators are named "${name}"`);
-      this.#runners.set(name, this.#makeRunner(definition));
+      const runner = new OperatorRunner(definition, context);
+      this.#runners.set(name, runner);
+      await runner.start();
     }
     const { elector } = context;
     if (elector !== undefined) {
@@ -174,10 +175,6 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
       .filter((instance): instance is object => typeof instance === 'object' && instance !== null)
       .map((instance) => readDefinition(instance))
       .filter((definition) => definition !== undefined);
-  }
-
-  #makeRunner(definition: OperatorDefinition): OperatorRunner {
-    return new OperatorRunner(definition, reconcileFunctionOf(definition), this.#context);
   }
 
   async #waitForCaches(): Promise<void> {

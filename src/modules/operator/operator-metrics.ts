@@ -16,6 +16,8 @@ export interface ControllerMetrics {
   /** A key left the queue after `waitedMs`. */
   queued(waitedMs: number): void;
   completed(outcome: RunOutcome, durationMs: number): void;
+  /** A handler of causes was given up, and the run went on without it. */
+  gaveUp(): void;
   panicked(): void;
   timedOut(): void;
   /** A key ran on a cache older than its own last write, since waiting for it took too long. */
@@ -226,6 +228,9 @@ export class OperatorMetrics {
             return exhaustiveCheck;
           }
         }
+      },
+      gaveUp: () => {
+        terminal.inc();
       },
       panicked: () => {
         panics.inc();

@@ -89,8 +89,13 @@ export interface OperatorOptions extends Selection {
   readonly skipOwnWrites?: boolean | undefined;
   /** The queue's backoff and fairness. Default: 0.5 s ×2 to 5 min. */
   readonly queue?: Partial<WorkQueueSettings> | undefined;
-  /** The finalizer that `@OnDelete` brings. Default: `<group of the resource>/<name>`. */
+  /** The finalizer that `@OnDelete` brings. Default: `<group of the resource>/<name>`; must be given for the core group. */
   readonly finalizer?: string | undefined;
+  /**
+   * Where handlers of causes keep what they handled. Default `status`: in `status.observedGeneration`, so that a restart knows it. `memory` for
+   * kinds whose status belongs to somebody else or that have none; a restart is then a new `create`.
+   */
+  readonly progress?: 'status' | 'memory' | undefined;
   /** What the handlers write, and what they read without watching it: becomes RBAC rules, checked at the start. */
   readonly access?: readonly Access[] | undefined;
 }

@@ -1,20 +1,34 @@
+import type { KubernetesObject } from '@kubernetes/client-node';
 import type { Clock, Random } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import type { KubeClient } from '../kube/kube-client.js';
 import type { StructuredLogger } from '../kube/logger.js';
-import { formatKey, type Projected, type ReflectorEvent, type ResourceType } from '../kube/resource.js';
+import {
+  formatKey,
+  type ObjectKey,
+  type Projected,
+  type ReflectorEvent,
+  type ResourceType,
+  type Store,
+} from '../kube/resource.js';
 import { resourceName } from '../kube/resource-path.js';
-import { boundMethod, type OperatorDefinition } from './operator-definition.js';
+import { BaseOperator, metaOf, ResourceEventType } from './base-operator.js';
+import { CauseReconciler } from './cause-reconciler.js';
+import { boundMethod, handlesCauses, type OperatorDefinition } from './operator-definition.js';
 import { ReconcileAbortedError } from './operator-errors.js';
 import type { ControllerMetrics, OperatorMetrics } from './operator-metrics.js';
-import type { EventHandler, WatchSpec } from './operator-options.js';
+import type { EventHandler, WatchSpec, Whole } from './operator-options.js';
 import { OwnWrites } from './own-writes.js';
+import type { ReflectorFactory } from './ports.js';
 import type { ReconcileFunction } from './reconcile-request.js';
 import type { SharedStore } from './shared-store.js';
 import type { WatchPart, WatchRegistry } from './watch-registry.js';
 import { WorkerPool } from './worker-pool.js';
 
 export interface RunnerContext {
+  readonly client: KubeClient;
   readonly registry: WatchRegistry;
+  readonly reflectors: ReflectorFactory;
   readonly clock: Clock;
   readonly random: Random;
   readonly budget: EventLoopBudget;
@@ -30,7 +44,7 @@ type ObjectEvent = Exclude<ReflectorEvent<Projected>, { type: 'Synced' }>;
  * Every replica watches and calls `@OnEvent`; keys are queued only while this replica leads and the caches are filled. What happened
  * before is not replayed but seen: at that moment every key that the caches name is queued once, behind what changes meanwhile.
  */
-export class OperatorRunner {
+export class OperatorRunner extends BaseOperator {
   readonly name: string;
   readonly definition: OperatorDefinition;
   readonly pool: WorkerPool;
@@ -38,33 +52,41 @@ export class OperatorRunner {
   readonly #metrics: ControllerMetrics;
   readonly #ownWrites: OwnWrites;
   readonly #store: SharedStore;
+  readonly #causes: CauseReconciler | undefined;
   readonly #parts = new Set<WatchPart>();
   #active = false;
   /** Counts activations, so that an older one's queueing ends when it is overtaken. */
   #epoch = 0;
 
-  constructor(definition: OperatorDefinition, reconcile: ReconcileFunction, context: RunnerContext) {
+  constructor(definition: OperatorDefinition, context: RunnerContext) {
     const { options } = definition;
+    const metrics = context.metrics.controller(options.name, options.maxConcurrentReconciles);
+    const workers = (name: string, reconcile: ReconcileFunction): WorkerPool =>
+      new WorkerPool({
+        ...context,
+        name,
+        reconcile,
+        holdMs: (key) => this.#hold(key),
+        maxConcurrentReconciles: options.maxConcurrentReconciles,
+        reconcileTimeoutMs: options.reconcileTimeoutMs,
+        queue: options.queue,
+        metrics,
+      });
+    super({ ...context, workers });
     this.name = options.name;
     this.definition = definition;
     this.#context = context;
-    this.#metrics = context.metrics.controller(options.name, options.maxConcurrentReconciles);
+    this.#metrics = metrics;
     this.#ownWrites = new OwnWrites(() => context.clock.monotonicMs(), options.ownWriteWaitMs);
     this.#store = context.registry.store(options.resource);
-    this.pool = new WorkerPool({
-      name: options.name,
-      reconcile,
-      holdMs: (key) => this.#hold(key),
-      maxConcurrentReconciles: options.maxConcurrentReconciles,
-      reconcileTimeoutMs: options.reconcileTimeoutMs,
-      queue: options.queue,
-      clock: context.clock,
-      random: context.random,
-      budget: context.budget,
-      logger: context.logger,
-      metrics: this.#metrics,
-    });
+    this.#causes = handlesCauses(definition) ? this.#makeCauses() : undefined;
+    this.pool = workers(options.name, this.#causes?.reconcile ?? plainReconcile(definition));
+  }
+
+  /** Opens what the operator watches. Called by `start`. */
+  protected override init(): Promise<void> {
     this.#attach();
+    return Promise.resolve();
   }
 
   /** Whether keys are queued and run: this replica leads, and every cache that the operator reads is filled. */
@@ -104,6 +126,7 @@ export class OperatorRunner {
     this.pool.abortAll(new ReconcileAbortedError(reason));
     this.pool.queue.clear();
     this.#ownWrites.clear();
+    this.#causes?.reset();
   }
 
   /** Starts no more runs; those under way go on. */
@@ -126,6 +149,38 @@ export class OperatorRunner {
 
   recordWrite(key: string, resourceVersion: string): void {
     this.#ownWrites.record(key, resourceVersion, this.#store.get(key)?.resourceVersion);
+  }
+
+  protected override finalizersChanged(key: ObjectKey, resourceVersion: string | undefined): void {
+    if (resourceVersion !== undefined) this.recordWrite(formatKey(key), resourceVersion);
+  }
+
+  #makeCauses(): CauseReconciler {
+    const { client, clock, logger } = this.#context;
+    const { plural } = this.definition.options.resource;
+    return new CauseReconciler(this.definition, {
+      client,
+      clock,
+      logger,
+      // Cause handlers are only allowed with the projection that keeps objects whole.
+      store: this.#store as unknown as Store<Whole>,
+      finalize: (object, finalizer, action) =>
+        this.handleResourceFinalizer(
+          {
+            meta: metaOf(plural, object),
+            object: object as unknown as KubernetesObject,
+            type: ResourceEventType.Modified,
+          },
+          finalizer,
+          action,
+        ),
+      recordWrite: (key, version) => {
+        this.recordWrite(key, version);
+      },
+      onTerminal: () => {
+        this.#metrics.gaveUp();
+      },
+    });
   }
 
   #attach(): void {
@@ -205,6 +260,7 @@ export class OperatorRunner {
       if (event.type === 'Synced') return;
       const { object } = event;
       const key = formatKey(object);
+      if (event.type === 'Deleted') this.#causes?.forget(key);
       const seen = this.#ownWrites.seen(key, object.resourceVersion);
       if (!this.#active) return;
       if (seen?.release === true) this.pool.add(key, 'own write seen');
@@ -263,6 +319,12 @@ export class OperatorRunner {
     }
     return waitMs;
   }
+}
+
+/** The `@Reconcile` method, or nothing where the operator only looks at events. */
+function plainReconcile({ instance, handlers }: OperatorDefinition): ReconcileFunction {
+  const reconcile = handlers.find(({ kind }) => kind === 'reconcile');
+  return reconcile === undefined ? () => undefined : boundMethod<ReconcileFunction>(instance, reconcile.method);
 }
 
 /** Texts are made once, not at each event. */

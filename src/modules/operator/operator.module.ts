@@ -20,6 +20,7 @@ import { DEFAULT_ENGINE_OPTIONS, EngineContext, type EngineOptions } from './eng
 import { OperatorEngine } from './operator-engine.service.js';
 import { OperatorMetrics } from './operator-metrics.js';
 import { indexToken, injectedIndexes, injectedStores, storeToken } from './operator.decorators.js';
+import type { ReflectorFactory } from './ports.js';
 import { WatchRegistry } from './watch-registry.js';
 
 export interface OperatorModuleOptions extends Partial<EngineOptions> {
@@ -96,26 +97,25 @@ function makeContext(options: OperatorModuleOptions, client: KubeClient): Engine
   const random = options.random ?? systemRandom;
   const logger = options.logger ?? new Logger('Operator');
   const budget = new EventLoopBudget(clock);
-  const registry = new WatchRegistry(
-    ({ resource, project, namespace, labelSelector, fieldSelector }) =>
-      new Reflector({
-        client,
-        type: resource,
-        project,
-        namespace,
-        labelSelector,
-        fieldSelector,
-        clock,
-        random,
-        logger,
-        metrics: options.kubeMetrics,
-        budget,
-        settings: options.reflector,
-      }),
-    logger,
-  );
+  const reflectors: ReflectorFactory = ({ resource, project, namespace, labelSelector, fieldSelector }) =>
+    new Reflector({
+      client,
+      type: resource,
+      project,
+      namespace,
+      labelSelector,
+      fieldSelector,
+      clock,
+      random,
+      logger,
+      metrics: options.kubeMetrics,
+      budget,
+      settings: options.reflector,
+    });
   return new EngineContext({
-    registry,
+    client,
+    reflectors,
+    registry: new WatchRegistry(reflectors, logger),
     clock,
     random,
     budget,
