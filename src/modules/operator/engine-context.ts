@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client';
 import type { Clock, Random } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
 import type { KubeClient } from '../kube/kube-client.js';
@@ -26,6 +27,8 @@ export interface EngineOptions {
   readonly shutdownGraceMs: number;
   /** How long runs get after their signal was aborted. Default 1,000. */
   readonly abortGraceMs: number;
+  /** Whether the start asks the API server for each right that the operators need. Default true. */
+  readonly checkRights?: boolean | undefined;
   /** Whether the engine starts with the application. Default true. */
   readonly autoStart?: boolean | undefined;
   /** Called when the start failed. Default: nothing beyond the log and `health().live`, by which the kubelet restarts the process. */
@@ -48,6 +51,7 @@ export class EngineContext {
   readonly budget: EventLoopBudget;
   readonly logger: StructuredLogger;
   readonly metrics: OperatorMetrics;
+  readonly metricsRegistry: Registry;
   readonly elector: ElectorPort | undefined;
   readonly options: EngineOptions;
 
@@ -60,6 +64,7 @@ export class EngineContext {
     this.budget = parts.budget;
     this.logger = parts.logger;
     this.metrics = parts.metrics;
+    this.metricsRegistry = parts.metricsRegistry;
     this.elector = parts.elector;
     this.options = parts.options;
   }

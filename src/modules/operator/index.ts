@@ -16,6 +16,8 @@ export {
 export { type EngineHealth, OperatorEngine, type OperatorHealth } from './operator-engine.service.js';
 export { type EngineOptions, type LeaderElectionOptions } from './engine-context.js';
 export { OperatorModule, type OperatorModuleAsyncOptions, type OperatorModuleOptions } from './operator.module.js';
+export { type KeyReport, OperatorDebugService } from './operator-debug.service.js';
+export { electionRules, type PolicyRule, rbacRules } from './rbac.js';
 export {
   OperatorStartError,
   PermanentError,

@@ -6,8 +6,11 @@ import type { ReflectorStatus } from '../kube/reflector-status.js';
 import { sleep } from '../kube/clock.js';
 import { EngineContext } from './engine-context.js';
 import { type OperatorDefinition, readDefinition } from './operator-definition.js';
+import { missingRights, missingRightsError } from './access-check.js';
 import { OperatorStartError } from './operator-errors.js';
 import { OperatorRunner } from './operator-runner.js';
+import { electionRights, rightsOf } from './rbac.js';
+import { registerWatchMetrics } from './watch-metrics.js';
 
 /** How one operator is. */
 export interface OperatorHealth {
@@ -49,6 +52,7 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
   #startup: Promise<void> | undefined;
   #stop: Promise<void> | undefined;
   #failure: Error | undefined;
+  #endMetrics: (() => void) | undefined;
 
   constructor(
     @Inject(EngineContext) context: EngineContext,
@@ -163,6 +167,13 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
     } else {
       this.#lead(true);
     }
+    this.#endMetrics = registerWatchMetrics(context.metricsRegistry, {
+      clock: context.clock,
+      watches: () => context.registry.parts.map((part) => part.reflector.status()),
+      elector,
+    });
+    await this.#checkRights();
+    if (this.#stopping.signal.aborted) return;
     context.registry.start();
     elector?.start();
     await this.#waitForCaches();
@@ -175,6 +186,36 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
       .filter((instance): instance is object => typeof instance === 'object' && instance !== null)
       .map((instance) => readDefinition(instance))
       .filter((definition) => definition !== undefined);
+  }
+
+  /** Says at once and in one place which rights are missing. While the API server can't be asked it is asked again. */
+  async #checkRights(): Promise<void> {
+    const { client, clock, logger, options } = this.#context;
+    if (options.checkRights === false) return;
+    const { signal } = this.#stopping;
+    const deadline = clock.monotonicMs() + options.syncTimeoutMs;
+    const wanted = new Map([...this.#runners.values()].map((runner) => [runner.name, rightsOf(runner.definition)]));
+    if (options.leaderElection !== undefined) wanted.set('leader election', electionRights(options.leaderElection));
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        const missing = await missingRights(client, [...wanted.values()].flat(), signal);
+        if (missing.length === 0) return;
+        const found = [...wanted]
+          .map(([name, rights]) => [name, rights.filter((right) => missing.includes(right))] as const)
+          .filter(([, rights]) => rights.length > 0);
+        throw missingRightsError(new Map(found));
+      } catch (error) {
+        if (error instanceof OperatorStartError || signal.aborted) throw error;
+        const text = error instanceof Error ? error.message : String(error);
+        if (clock.monotonicMs() >= deadline) {
+          throw new OperatorStartError(`the API server could not be asked within ${options.syncTimeoutMs} ms: ${text}`, {
+            cause: error,
+          });
+        }
+        logger.warn('Rights can not be checked yet', { error: text });
+        await sleep(clock, Math.min(10_000, 500 * 2 ** failures), signal);
+      }
+    }
   }
 
   async #waitForCaches(): Promise<void> {
@@ -239,6 +280,7 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
     await this.#context.elector?.stop();
     this.#leading = false;
     await this.#startup;
+    this.#endMetrics?.();
   }
 
   #runner(name: string): OperatorRunner {

@@ -17,6 +17,8 @@ import { LeaderElector, type LeaseSettings } from '../kube/lease.js';
 import { Reflector } from '../kube/reflector.js';
 import type { ReflectorSettings } from '../kube/reflector-settings.js';
 import { DEFAULT_ENGINE_OPTIONS, EngineContext, type EngineOptions } from './engine-context.js';
+import { OperatorDebugController } from './operator-debug.controller.js';
+import { OperatorDebugService } from './operator-debug.service.js';
 import { OperatorEngine } from './operator-engine.service.js';
 import { OperatorMetrics } from './operator-metrics.js';
 import { indexToken, injectedIndexes, injectedStores, storeToken } from './operator.decorators.js';
@@ -40,6 +42,8 @@ export interface OperatorModuleOptions extends Partial<EngineOptions> {
 export interface OperatorModuleAsyncOptions {
   readonly imports?: ModuleMetadata['imports'];
   readonly inject?: FactoryProvider['inject'];
+  /** Whether `GET /debug/operator/keys/{key}` is served, to callers on this machine only. Default false. */
+  readonly debugEndpoint?: boolean | undefined;
   /** Called with what `inject` names. */
   readonly useFactory: (...injected: never[]) => OperatorModuleOptions | Promise<OperatorModuleOptions>;
 }
@@ -52,14 +56,17 @@ const OPTIONS = Symbol('OPERATOR_MODULE_OPTIONS');
  */
 @Module({})
 export class OperatorModule {
-  static forRoot(options: OperatorModuleOptions = {}): DynamicModule {
-    return OperatorModule.forRootAsync({ useFactory: () => options });
+  static forRoot(
+    options: OperatorModuleOptions & Pick<OperatorModuleAsyncOptions, 'debugEndpoint'> = {},
+  ): DynamicModule {
+    return OperatorModule.forRootAsync({ useFactory: () => options, debugEndpoint: options.debugEndpoint });
   }
 
   static forRootAsync(options: OperatorModuleAsyncOptions): DynamicModule {
     return {
       module: OperatorModule,
       global: true,
+      controllers: options.debugEndpoint === true ? [OperatorDebugController] : [],
       imports: [DiscoveryModule, ...(options.imports ?? [])],
       // Read when the application is put together: by then every class has said which stores it wants.
       get providers(): Provider[] {
@@ -67,11 +74,17 @@ export class OperatorModule {
           { provide: OPTIONS, inject: options.inject ?? [], useFactory: options.useFactory },
           { provide: EngineContext, inject: [OPTIONS, KubeClient], useFactory: makeContext },
           OperatorEngine,
+          OperatorDebugService,
           ...injectedProviders(),
         ];
       },
       get exports(): NonNullable<DynamicModule['exports']> {
-        return [OperatorEngine, EngineContext, ...injectedProviders().map(({ provide }) => provide)];
+        return [
+          OperatorEngine,
+          OperatorDebugService,
+          EngineContext,
+          ...injectedProviders().map(({ provide }) => provide),
+        ];
       },
     };
   }
@@ -97,6 +110,7 @@ function makeContext(options: OperatorModuleOptions, client: KubeClient): Engine
   const random = options.random ?? systemRandom;
   const logger = options.logger ?? new Logger('Operator');
   const budget = new EventLoopBudget(clock);
+  const metricsRegistry = options.registry ?? register;
   const reflectors: ReflectorFactory = ({ resource, project, namespace, labelSelector, fieldSelector }) =>
     new Reflector({
       client,
@@ -120,7 +134,8 @@ function makeContext(options: OperatorModuleOptions, client: KubeClient): Engine
     random,
     budget,
     logger,
-    metrics: new OperatorMetrics(options.registry ?? register, clock),
+    metrics: new OperatorMetrics(metricsRegistry, clock),
+    metricsRegistry,
     elector: makeElector(options, { client, clock, random, logger }),
     options: { ...DEFAULT_ENGINE_OPTIONS, ...withoutUndefined(options) },
   });

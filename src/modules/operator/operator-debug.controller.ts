@@ -1,0 +1,44 @@
+import { Controller, ForbiddenException, Get, Inject, NotFoundException, Param, Req } from '@nestjs/common';
+import { type KeyReport, OperatorDebugService } from './operator-debug.service.js';
+
+/** What is read of a request; Fastify's and Express's have both. */
+interface HttpRequest {
+  readonly socket: { readonly remoteAddress?: string };
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
+const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+
+/**
+ * The debug pages of the engine. Only for callers on this machine, which includes `kubectl port-forward`: names of objects and messages of errors are nobody
+ * else's business.
+ */
+@Controller('debug/operator')
+export class OperatorDebugController {
+  readonly #debug: OperatorDebugService;
+
+  constructor(@Inject(OperatorDebugService) debug: OperatorDebugService) {
+    this.#debug = debug;
+  }
+
+  @Get('keys/*key')
+  key(
+    @Param('key') key: string | readonly string[],
+    @Req() request: HttpRequest,
+  ): { key: string; operators: readonly KeyReport[] } {
+    if (!isLocal(request)) throw new ForbiddenException('debug pages are served to callers on this machine only');
+    const text = typeof key === 'string' ? key : key.join('/');
+    const operators = this.#debug.key(text);
+    if (operators.length === 0) {
+      throw new NotFoundException(`no operator has run "${text}" lately; a key is <namespace>/<name>, or <name>`);
+    }
+    return { key: text, operators };
+  }
+}
+
+/** A proxy on this machine, or a web page whose name was bound to loopback, is not a caller on this machine. */
+function isLocal({ socket, headers }: HttpRequest): boolean {
+  if (!LOOPBACK.has(socket.remoteAddress ?? '') || !LOCAL_HOST.test(String(headers['host']))) return false;
+  return !Object.keys(headers).some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'));
+}
