@@ -188,6 +188,13 @@ export class BringUp {
     );
   }
 
+  /** Makes an object as the administrator. @throws Error when the API server refuses. */
+  async create(path: string, object: unknown): Promise<void> {
+    const { authority, credential } = this.#context;
+    const answer = await call({ url: this.#server + path, method: 'POST', body: object, authority, ...credential });
+    if (answer.status !== 201) throw new Error(`${path} answered ${answer.status}: ${answer.text}`);
+  }
+
   /** Writes down what came up, so that others find it. */
   finish(profile: State['profile']): ControlPlane {
     const { folder } = this;

@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AssetsUnavailable, type Progress } from './asset-builder.js';
 import { assets, type AssetName } from './asset-catalog.js';
@@ -15,7 +16,9 @@ import { ComponentFailed } from './component-start.js';
 import type { ControlPlane } from './control-plane.js';
 import { attachControlPlane, endControlPlane, startControlPlane, type ControlPlaneOptions } from './launcher.js';
 import { identityOf, isAlive } from './process-identity.js';
-import { folderOf, listStates, readState } from './state-folder.js';
+import { installPackages, missing, NodeUnavailable } from './node/prerequisites.js';
+import { cleanUpNode, startNode } from './node/start-node.js';
+import { folderOf, listStates, readState, type State } from './state-folder.js';
 
 const help = `A real Kubernetes control plane on this machine, for tests and the demo.
 
@@ -28,12 +31,16 @@ Usage: npx tsx tools/control-plane/main.ts COMMAND [OPTIONS]
                       CONTROL_PLANE_CA and a kubectl on its PATH, end it; passes the exit code on
   kubectl -- ARGS…    run kubectl against it
   build [PROGRAM…]    build what is missing into the cache, without starting anything
+  install-packages    install the Debian packages that a real node needs (root; apt-get)
+  check-node          say what this machine lacks for a real node; 77 when something is lacking
   help
 
   --name NAME               which one (default: "default"; for "run" a name of its own)
   --controller-manager      with kube-controller-manager: garbage collection, default service accounts
   --scheduler               with kube-scheduler
   --kwok                    with simulated nodes
+  --profile node            with one real node: kubelet, containerd, Pod network, Services, DNS (root, Linux)
+  --image FILE              load an image archive into the node; repeatable
   --api-server-flag FLAG    one more flag of kube-apiserver; repeatable
   --no-audit                without an audit log
   --json                    answer on standard output in JSON
@@ -41,12 +48,18 @@ Usage: npx tsx tools/control-plane/main.ts COMMAND [OPTIONS]
 Programs are looked for in KUBEBUILDER_ASSETS, then in the cache (XDG_CACHE_HOME or ~/.cache), then built with Go.
 `;
 
+/** The code by which test harnesses (automake, TAP) know a skip. */
+const nodeUnavailableCode = 77;
+
 /** Wrong use of the command line; the message says what is allowed. */
 class UsageError extends Error {}
 
 interface Arguments {
   readonly command: string;
   readonly options: ControlPlaneOptions;
+  readonly profile: State['profile'];
+  /** Archives to load into the node. */
+  readonly images: readonly string[];
   readonly name: string | undefined;
   readonly json: boolean;
   /** What stands after "--", or the words after the command. */
@@ -58,6 +71,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(parse(argv));
   } catch (error) {
+    if (error instanceof NodeUnavailable) {
+      say(error.message);
+      return nodeUnavailableCode;
+    }
     process.stderr.write(`${explain(error)}\n`);
     return 1;
   }
@@ -81,6 +98,8 @@ function parse(argv: readonly string[]): Arguments {
         'controller-manager': { type: 'boolean', default: false },
         scheduler: { type: 'boolean', default: false },
         kwok: { type: 'boolean', default: false },
+        profile: { type: 'string', default: 'control-plane' },
+        image: { type: 'string', multiple: true, default: [] },
         'api-server-flag': { type: 'string', multiple: true, default: [] },
         'no-audit': { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -88,10 +107,16 @@ function parse(argv: readonly string[]): Arguments {
       },
     });
     const [command = 'help', ...words] = positionals;
+    const { profile } = values;
+    if (profile !== 'control-plane' && profile !== 'node') {
+      throw new TypeError(`--profile is ${JSON.stringify(profile)}; it may be "control-plane" or "node"`);
+    }
     return {
       command: values.help ? 'help' : command,
       name: values.name,
       json: values.json,
+      profile,
+      images: values.image,
       rest: [...words, ...(split === -1 ? [] : argv.slice(split + 1))],
       options: {
         ...(values.name === undefined ? {} : { name: values.name }),
@@ -131,6 +156,15 @@ async function dispatch(args: Arguments): Promise<number> {
       return kubectl(args);
     case 'build':
       return build(args);
+    case 'install-packages':
+      installPackages();
+      return checkNode(args);
+    case 'check-node':
+      return checkNode(args);
+    case 'clean-node':
+      // For the supervisor: what is left of a node once its processes have ended.
+      await cleanUpNode(basename(args.rest[0] ?? ''));
+      return 0;
     default:
       throw new UsageError(`unknown command ${JSON.stringify(args.command)}`);
   }
@@ -138,7 +172,7 @@ async function dispatch(args: Arguments): Promise<number> {
 
 async function up(args: Arguments): Promise<number> {
   const started = performance.now();
-  const controlPlane = await startControlPlane({ ...args.options, name: args.name ?? 'default' });
+  const controlPlane = await start(args, { name: args.name ?? 'default' });
   await controlPlane.release();
   controlPlane.supervisor.disconnect();
   const { state } = controlPlane;
@@ -149,6 +183,22 @@ async function up(args: Arguments): Promise<number> {
     `server      ${state.server}\nKUBECONFIG  ${state.kubeconfig}\nkubectl     ${state.kubectl}\nlogs        ${state.logs}\n`,
   );
   return 0;
+}
+
+async function start(args: Arguments, more: { readonly name?: string }): Promise<ControlPlane> {
+  const options = { ...args.options, ...more };
+  if (args.profile === 'control-plane') return startControlPlane(options);
+  return (await startNode({ ...options, images: args.images })).controlPlane;
+}
+
+function checkNode(args: Arguments): number {
+  const lacking = missing();
+  print(
+    args,
+    { missing: lacking },
+    lacking.length === 0 ? 'a real node can be started here\n' : `${lacking.join('\n')}\n`,
+  );
+  return lacking.length === 0 ? 0 : nodeUnavailableCode;
 }
 
 async function down(args: Arguments): Promise<number> {
@@ -210,7 +260,7 @@ async function run(args: Arguments): Promise<number> {
   const [command, ...rest] = args.rest;
   if (command === undefined) throw new UsageError('run needs a command: run -- COMMAND…');
   // A signal until here ends us in the ordinary way, and what was started ends with us.
-  const controlPlane = await startControlPlane(args.options);
+  const controlPlane = await start(args, {});
   try {
     return await passThrough(command, rest, controlPlane);
   } finally {

@@ -24,7 +24,17 @@ import type { Supervisor } from './supervisor.js';
 import { requestToken, type ServiceAccountToken } from './service-account-token.js';
 
 /** The components that a test may end and start again. */
-export type Component = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler' | 'kwok';
+export type Component =
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kwok'
+  // Of a real node:
+  | 'containerd'
+  | 'kubelet'
+  | 'kube-proxy'
+  | 'coredns';
 
 /** Whom a kubeconfig stands for. */
 export type Identity =

@@ -1,7 +1,7 @@
 /** Brings a control plane up, finds one that runs, ends one that nobody holds any more. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ensure } from './assets.js';
 import type { Progress } from './asset-builder.js';
 import { toolFolder, type AssetName } from './asset-catalog.js';
@@ -10,6 +10,7 @@ import { CertificateAuthority } from './certificates.js';
 import * as components from './components.js';
 import type { ComponentRecord } from './component-start.js';
 import { ControlPlane } from './control-plane.js';
+import { cleanUpNode } from './node/start-node.js';
 import { onLoopback } from './placement.js';
 import { signalProcess, waitForEnd } from './process-identity.js';
 import * as folders from './state-folder.js';
@@ -152,6 +153,7 @@ export async function endControlPlane(nameOrFolder: string): Promise<boolean> {
     signalProcess(recorded, 'SIGKILL');
     await waitForEnd(recorded, 10_000);
   }
-  rmSync(folder, { recursive: true, force: true });
+  if (existsSync(join(folder, 'node'))) await cleanUpNode(basename(folder));
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   return true;
 }

@@ -1,11 +1,13 @@
 /** How one knows that a component serves, and that it is ours and not another's on the same port. */
+import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { connect } from 'node:net';
 import { call } from './http.js';
 
-/** What to ask and what to expect. */
+/** What to ask (`url`: http, https, or for sockets unix:PATH and tcp:HOST:PORT) and what to expect. */
 export interface Readiness {
   readonly url: string;
-  readonly kind: 'health' | 'etcd-member';
+  readonly kind: 'health' | 'etcd-member' | 'socket';
   /** For etcd: the name that its member must have. */
   readonly memberName?: string;
 }
@@ -35,10 +37,24 @@ export async function isReady(
       }
       return true;
     }
+    case 'socket':
+      return canConnect(readiness.url);
     default: {
       const exhaustiveCheck: never = readiness.kind;
       throw new TypeError(`unknown kind ${String(exhaustiveCheck)}`);
     }
+  }
+}
+
+/** Whether somebody listens at `unix:PATH` or `tcp:HOST:PORT`. */
+export async function canConnect(address: string): Promise<boolean> {
+  const [, path, host, port] = /^(?:unix:(.+)|tcp:(.+):(\d+))$/.exec(address) ?? [];
+  const socket = path === undefined ? connect({ host: host ?? '', port: Number(port) }) : connect(path);
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(5_000) });
+    return true;
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -132,7 +132,7 @@ function end({ keepState = false } = {}) {
         writeFileSync(join(folder, 'logs', 'cleanup.log'), problem, { flag: 'a' });
       }
     }
-    if (!keepState && problem === undefined) rmSync(folder, { recursive: true, force: true });
+    if (!keepState && problem === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
     return { problem };
   })();
   return ending;
