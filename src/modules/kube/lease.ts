@@ -2,17 +2,9 @@ import { BehaviorSubject, distinctUntilChanged, type Observable } from 'rxjs';
 import { type Clock, type Random, sleep, type Timer } from './clock.js';
 import { isAlreadyExists, isConflict, isNotFound, NotLeaderError } from './kube-api-error.js';
 import type { KubeClient } from './kube-client.js';
+import { KubeLeaseLock, type LeaseCall, type LeaseLock, type LeaseRecord, type LeaseSpec } from './lease-lock.js';
 import type { StructuredLogger } from './logger.js';
-import { collectionPath, objectPath } from './resource-path.js';
-import type { ObjectKey, ObjectMeta, ResourceType } from './resource.js';
-
-export const LEASES: ResourceType = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-  namespaced: true,
-};
+import type { ObjectKey } from './resource.js';
 
 /** Times of an election, in milliseconds. client-go's defaults: 15 s, 10 s, 2 s. */
 export interface LeaseSettings {
@@ -33,9 +25,7 @@ export const DEFAULT_LEASE_SETTINGS: LeaseSettings = {
   jitter: 0.2,
 };
 
-export interface LeaderElectorOptions {
-  readonly client: KubeClient;
-  readonly lease: ObjectKey;
+interface ElectionOptions {
   /** Unique among the replicas. */
   readonly identity: string;
   readonly clock: Clock;
@@ -44,20 +34,9 @@ export interface LeaderElectorOptions {
   readonly settings?: Partial<LeaseSettings> | undefined;
 }
 
-interface LeaseSpec {
-  readonly holderIdentity?: string | null;
-  readonly leaseDurationSeconds?: number;
-  readonly acquireTime?: string | null;
-  readonly renewTime?: string | null;
-  readonly leaseTransitions?: number;
-}
-
-interface Lease {
-  readonly apiVersion?: string;
-  readonly kind?: string;
-  readonly metadata: ObjectMeta;
-  readonly spec?: LeaseSpec;
-}
+/** What is competed for: a Lease of the API server, by its key, or any other record with the same promises. */
+export type LeaderElectorOptions = ElectionOptions &
+  ({ readonly client: KubeClient; readonly lease: ObjectKey } | { readonly lock: LeaseLock });
 
 /**
  * Elects one leader among the replicas, on a Lease.
@@ -76,12 +55,13 @@ export class LeaderElector {
   /** Whether this replica leads: the present answer, then every change. */
   readonly leading$: Observable<boolean>;
 
-  readonly #options: LeaderElectorOptions;
+  readonly #options: ElectionOptions;
+  readonly #lock: LeaseLock;
   readonly #settings: LeaseSettings;
   readonly #leading = new BehaviorSubject(false);
   readonly #abort = new AbortController();
   #run: Promise<void> | undefined;
-  #held: Lease | undefined;
+  #held: LeaseRecord | undefined;
   /** When the last successful renewal was sent, in milliseconds of the monotonic clock. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #deadline: Timer | undefined;
@@ -93,6 +73,7 @@ export class LeaderElector {
 
   constructor(options: LeaderElectorOptions) {
     this.#options = options;
+    this.#lock = 'lock' in options ? options.lock : new KubeLeaseLock(options.client, options.lease);
     this.#settings = { ...DEFAULT_LEASE_SETTINGS, ...options.settings };
     const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = this.#settings;
     if (!(leaseDurationMs > renewDeadlineMs && renewDeadlineMs > retryPeriodMs && retryPeriodMs > 0)) {
@@ -159,7 +140,7 @@ export class LeaderElector {
       } catch (error) {
         if (signal.aborted) break;
         this.#failures++;
-        logger.warn('the lease could not be taken or renewed', { lease: this.#options.lease.name, error });
+        logger.warn('the lease could not be taken or renewed', { lease: this.#lock.name, error });
       }
       if (this.#held !== undefined && !this.isLeader()) this.#stepDown('not renewed in time');
       await sleep(clock, retryPeriodMs * (1 + jitter * random()), signal);
@@ -172,26 +153,28 @@ export class LeaderElector {
       await this.#renew(this.#held, sentAt);
       return;
     }
-    const lease = await this.#read();
+    const lease = await this.#lock.read(this.#call());
     if (lease === undefined) {
-      await this.#take(sentAt, () => this.#create());
+      await this.#take(sentAt, () => this.#lock.create(this.#specAfter(undefined), this.#call()));
       return;
     }
-    const holder = lease.spec?.holderIdentity ?? '';
+    const holder = lease.spec.holderIdentity ?? '';
     this.#holder = holder === '' ? undefined : holder;
     if (holder !== '' && holder !== this.identity && !this.#isExpired(lease)) return;
-    await this.#take(sentAt, () => this.#write(lease, this.#specAfter(lease)));
+    await this.#take(sentAt, () => this.#lock.replace(lease, this.#specAfter(lease), this.#call()));
   }
 
-  async #renew(held: Lease, sentAt: number): Promise<void> {
+  async #renew(held: LeaseRecord, sentAt: number): Promise<void> {
     try {
-      this.#holds(await this.#write(held, { renewTime: this.#microTime() }), sentAt);
+      this.#holds(await this.#lock.replace(held, { renewTime: this.#microTime() }, this.#call()), sentAt);
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) throw error;
       // Somebody else wrote the lease, or removed it: read it before anything else is believed.
-      const lease = await this.#read();
-      if (lease !== undefined && lease.spec?.holderIdentity === this.identity) {
-        this.#held = lease;
+      const lease = await this.#lock.read(this.#call());
+      if (lease !== undefined && lease.spec.holderIdentity === this.identity) {
+        // It was this replica's own renewal, whose answer got lost.
+        const againAt = this.#options.clock.monotonicMs();
+        this.#holds(await this.#lock.replace(lease, { renewTime: this.#microTime() }, this.#call()), againAt);
         return;
       }
       this.#holder = lease?.spec?.holderIdentity ?? undefined;
@@ -200,7 +183,7 @@ export class LeaderElector {
   }
 
   /** Takes the lease; losing the race for it is no failure. */
-  async #take(sentAt: number, write: () => Promise<Lease>): Promise<void> {
+  async #take(sentAt: number, write: () => Promise<LeaseRecord>): Promise<void> {
     try {
       this.#holds(await write(), sentAt);
     } catch (error) {
@@ -208,7 +191,7 @@ export class LeaderElector {
     }
   }
 
-  #holds(lease: Lease, sentAt: number): void {
+  #holds(lease: LeaseRecord, sentAt: number): void {
     this.#held = lease;
     this.#renewedAt = sentAt;
     this.#holder = this.identity;
@@ -221,7 +204,7 @@ export class LeaderElector {
       if (!this.isLeader()) this.#stepDown('not renewed in time');
     }, margin);
     if (this.#leading.value) return;
-    logger.log('this replica leads', { lease: this.#options.lease.name, identity: this.identity });
+    logger.log('this replica leads', { lease: this.#lock.name, identity: this.identity });
     this.#leading.next(true);
   }
 
@@ -229,79 +212,39 @@ export class LeaderElector {
     this.#held = undefined;
     this.#deadline?.cancel();
     if (!this.#leading.value) return;
-    this.#options.logger.warn('this replica no longer leads', { lease: this.#options.lease.name, reason });
+    this.#options.logger.warn('this replica no longer leads', { lease: this.#lock.name, reason });
     this.#leading.next(false);
   }
 
   /** Whether the holder's time is over, counted from when this replica first saw this version: no foreign clock is trusted. */
-  #isExpired(lease: Lease): boolean {
+  #isExpired(lease: LeaseRecord): boolean {
     const now = this.#options.clock.monotonicMs();
-    const version = `${lease.metadata.uid}/${lease.metadata.resourceVersion}`;
+    const version = `${lease.uid}/${lease.version}`;
     if (version !== this.#observedVersion) {
       this.#observedVersion = version;
       this.#observedAt = now;
     }
-    const durationMs = (lease.spec?.leaseDurationSeconds ?? this.#settings.leaseDurationMs / 1000) * 1000;
+    const durationMs = (lease.spec.leaseDurationSeconds ?? this.#settings.leaseDurationMs / 1000) * 1000;
     return now - this.#observedAt >= durationMs;
   }
 
-  async #read(): Promise<Lease | undefined> {
-    try {
-      const { client, lease } = this.#options;
-      return await client.get<Lease>(LEASES, lease, this.#call());
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
-  }
-
-  // The lease itself is written unfenced: it decides who may write.
-  #create(): Promise<Lease> {
-    const { client, lease } = this.#options;
-    const body = {
-      apiVersion: 'coordination.k8s.io/v1',
-      kind: 'Lease',
-      metadata: { name: lease.name, namespace: lease.namespace },
-      spec: this.#specAfter(undefined),
-    };
-    return client.request<Lease>({
-      method: 'POST',
-      path: collectionPath(LEASES, lease.namespace),
-      body,
-      ...this.#call(),
-    });
-  }
-
-  #write(before: Lease, spec: LeaseSpec, signal?: AbortSignal): Promise<Lease> {
-    const { client, lease } = this.#options;
-    return client.request<Lease>({
-      method: 'PATCH',
-      path: objectPath(LEASES, lease),
-      contentType: 'application/merge-patch+json',
-      // The version makes it a compare-and-swap; the uid keeps it from a successor of the same name.
-      body: { metadata: { uid: before.metadata.uid, resourceVersion: before.metadata.resourceVersion }, spec },
-      ...this.#call(),
-      ...(signal === undefined ? {} : { signal }),
-    });
-  }
-
-  async #release(held: Lease): Promise<void> {
+  async #release(held: LeaseRecord): Promise<void> {
     const spec = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.#microTime() };
     try {
-      await this.#write(held, spec, new AbortController().signal);
+      await this.#lock.replace(held, spec, { ...this.#call(), signal: new AbortController().signal });
     } catch (error) {
       this.#options.logger.warn('the lease could not be given back and will expire', {
-        lease: this.#options.lease.name,
+        lease: this.#lock.name,
         error,
       });
     }
   }
 
-  #call(): { readonly signal: AbortSignal; readonly timeoutMs: number } {
+  #call(): LeaseCall {
     return { signal: this.#abort.signal, timeoutMs: this.#settings.renewDeadlineMs / 2 };
   }
 
-  #specAfter(lease: Lease | undefined): LeaseSpec {
+  #specAfter(lease: LeaseRecord | undefined): LeaseSpec {
     const previous = lease?.spec;
     const again = previous?.holderIdentity === this.identity;
     const time = this.#microTime();
