@@ -15,6 +15,8 @@ import {
 } from '../../datapath/vocabulary.js';
 import type { KubeObject } from '../kube/resource.js';
 import {
+  atomicList,
+  atomicObject,
   condition,
   count,
   instant,
@@ -44,14 +46,14 @@ export const datapathResultSpec = z
         name: text(253, 'Name of the Pod.', 1),
         uid: text(128, 'UID of the Pod.', 1),
       })
-      .meta({ description: 'The Pod that was measured.' }),
+      .meta({ description: 'The Pod that was measured.', ...atomicObject }),
     owner: z
       .object({
         kind: text(253, 'Kind of the owner, such as ReplicaSet.', 1),
         name: text(253, 'Name of the owner.', 1),
       })
       .exactOptional()
-      .meta({ description: 'The controller that owns the Pod.' }),
+      .meta({ description: 'The controller that owns the Pod.', ...atomicObject }),
     createdAt: instant('When the Pod was created, as exactly as it is known: see creationSource.'),
     creationSource: oneOf(
       CREATION_SOURCES,
@@ -61,14 +63,20 @@ export const datapathResultSpec = z
   })
   .meta({
     description: 'Identity of the measurement: written once, never changed.',
+    ...atomicObject,
     ...rules({ rule: 'self == oldSelf', message: 'spec is immutable' }),
   });
 
 const milestone = z.object({
   name: oneOf(MILESTONE_NAMES, 'The step.'),
   at: instant('When it was taken.'),
-  source: oneOf(MILESTONE_SOURCES, 'Where the instant was read.'),
-  resolutionMs: milliseconds('The step was taken within this many milliseconds after `at`.'),
+  source: oneOf(
+    MILESTONE_SOURCES,
+    'Where the instant was read; without it, in a condition of the Pod.',
+  ).exactOptional(),
+  resolutionMs: milliseconds(
+    'The step was taken within this many milliseconds after `at`; without it, 1000 for a condition or a creationTimestamp, else 0.',
+  ).exactOptional(),
 });
 
 const probe = z.object({
@@ -111,15 +119,19 @@ export const datapathResultStatus = z
       .array(milestone)
       .max(16)
       .exactOptional()
-      .meta({ description: "The dated steps of the Pod's life.", ...mapListBy('name') }),
-    probe: probe.exactOptional().meta({ description: 'What the reporter tried.' }),
+      .meta({
+        description:
+          "The dated steps of the Pod's life that no other field tells (createdAt, startedAt, datapathReadyAt).",
+        ...atomicList,
+      }),
+    probe: probe.exactOptional().meta({ description: 'What the reporter tried.', ...atomicObject }),
     failure: z
       .object({
         class: oneOf(FAILURE_CLASSES, 'The cause.'),
         message: text(1024, 'The evidence.'),
       })
       .exactOptional()
-      .meta({ description: 'Why the Pod has no datapath readiness.' }),
+      .meta({ description: 'Why the Pod has no datapath readiness.', ...atomicObject }),
     uncertaintyMs: milliseconds('By how much the creation instant may be off, milliseconds.').exactOptional(),
     clockSkew: z
       .object({
@@ -127,7 +139,7 @@ export const datapathResultStatus = z
         aheadMs: milliseconds('The clock of the node is ahead by at least this, milliseconds.').exactOptional(),
       })
       .exactOptional()
-      .meta({ description: "By how much the node's clock is off at least." }),
+      .meta({ description: "By how much the node's clock is off at least.", ...atomicObject }),
     restarts: count('How often the reporter was started again.').exactOptional(),
     podDeletedAt: instant('When the Pod was deleted.').exactOptional(),
     observedGeneration: z

@@ -63,6 +63,13 @@ export const mapListBy = (key: string): Record<string, unknown> => ({
   'x-kubernetes-list-map-keys': [key],
 });
 
+/**
+ * Written as a whole, by one writer: the API server keeps one entry of ownership for it instead of one per field, which would take
+ * more room than the data.
+ */
+export const atomicObject: Record<string, unknown> = { 'x-kubernetes-map-type': 'atomic' };
+export const atomicList: Record<string, unknown> = { 'x-kubernetes-list-type': 'atomic' };
+
 /** A field that, once it is set, stays as it is. */
 export function neverChanges(field: string): FieldRule {
   return {

@@ -4,7 +4,16 @@
 import { formatInstant, parseInstant, startOfSecond } from '../../datapath/instant.js';
 import type { Instant } from '../../datapath/instant.js';
 import { metricOf } from '../../datapath/result-state.js';
-import type { ClockSkew, Failure, Milestone, ProbeSummary, ResultState } from '../../datapath/result-state.js';
+import type {
+  ClockSkew,
+  Failure,
+  Milestone,
+  MilestoneSource,
+  ProbeSummary,
+  ResultState,
+} from '../../datapath/result-state.js';
+import { MILESTONE_NAMES } from '../../datapath/vocabulary.js';
+import type { CreationSource, MilestoneName } from '../../datapath/vocabulary.js';
 import type { KubeObject, Projected, ResourceType } from '../kube/resource.js';
 import type { DatapathResult, DatapathResultSpec, DatapathResultStatus } from './datapath-result.schema.js';
 
@@ -71,12 +80,7 @@ export function toStatus(state: ResultState, known: ResultView | undefined, now:
     ...defined('timeToStartMs', metricOf(state, 'timeToStart')),
     ...defined('timeToDatapathReadyMs', metricOf(state, 'timeToDatapathReady')),
     ...defined('datapathDelayMs', state.datapathDelayMs),
-    milestones: state.milestones.map((milestone) => ({
-      name: milestone.name,
-      at: formatInstant(milestone.at, milestone.resolutionMs === 1000 ? 0 : 3),
-      source: milestone.source,
-      resolutionMs: milestone.resolutionMs,
-    })),
+    milestones: compactMilestones(state),
     ...(probe === undefined
       ? {}
       : {
@@ -148,12 +152,7 @@ function stateOf(result: KubeObject & Partial<DatapathResult>): ResultState | un
     ...defined('startedAt', parsed(status?.startedAt)),
     ...defined('datapathReadyAt', parsed(status?.datapathReadyAt)),
     ...defined('datapathDelayMs', status?.datapathDelayMs),
-    milestones: (status?.milestones ?? []).map((milestone) => ({
-      name: milestone.name as Milestone['name'],
-      at: parseInstant(milestone.at) ?? 0n,
-      source: milestone.source as Milestone['source'],
-      resolutionMs: milestone.resolutionMs,
-    })),
+    milestones: fullMilestones(createdAt, result),
     ...(probe === undefined
       ? {}
       : {
@@ -165,21 +164,91 @@ function stateOf(result: KubeObject & Partial<DatapathResult>): ResultState | un
           } as ProbeSummary,
         }),
     ...defined('failure', status?.failure as Failure | undefined),
-    uncertaintyMs:
-      status?.uncertaintyMs ??
-      (spec.creationSource === 'WatchReceipt' ? Number((createdAt / 1_000_000n) % 1000n) + 1 : 1000),
+    uncertaintyMs: uncertaintyOf(createdAt, result),
     ...defined('clockSkew', status?.clockSkew as ClockSkew | undefined),
     restarts: status?.restarts ?? 0,
     ...defined('podDeletedAt', parsed(status?.podDeletedAt)),
   };
 }
 
+/**
+ * The milestones as they are stored: without those that other fields tell, and without what is usual (a condition of the Pod, known
+ * to the second), so that an ordinary result stays small.
+ */
+function compactMilestones(state: ResultState): NonNullable<DatapathResultStatus['milestones']> {
+  const told = toldElsewhere(
+    state.createdAt,
+    state.creationSource,
+    state.uncertaintyMs,
+    state.startedAt,
+    state.datapathReadyAt,
+  );
+  return state.milestones
+    .filter((one) => !told.some((other) => sameMilestone(one, other)))
+    .map(({ name, at, source, resolutionMs }) => ({
+      name,
+      at: formatInstant(at, resolutionMs === 1000 ? 0 : 3),
+      ...(source === 'Condition' ? {} : { source }),
+      ...(resolutionMs === usualResolutionMs(source) ? {} : { resolutionMs }),
+    }));
+}
+
+/** The inverse of {@link compactMilestones}, in the order in which the steps normally come. */
+function fullMilestones(createdAt: Instant, result: KubeObject & Partial<DatapathResult>): Milestone[] {
+  const { spec, status } = result;
+  const stored = (status?.milestones ?? []).map(({ name, at, source = 'Condition', resolutionMs }): Milestone => ({
+    name,
+    at: parseInstant(at) ?? 0n,
+    source,
+    resolutionMs: resolutionMs ?? usualResolutionMs(source),
+  }));
+  const told = toldElsewhere(
+    createdAt,
+    spec?.creationSource ?? 'CreationTimestamp',
+    uncertaintyOf(createdAt, result),
+    parsed(status?.startedAt),
+    parsed(status?.datapathReadyAt),
+  ).filter(({ name }) => !stored.some((one) => one.name === name));
+  return [...told, ...stored].sort((a, b) => MILESTONE_NAMES.indexOf(a.name) - MILESTONE_NAMES.indexOf(b.name));
+}
+
+function toldElsewhere(
+  createdAt: Instant,
+  creationSource: CreationSource,
+  uncertaintyMs: number,
+  startedAt: Instant | undefined,
+  datapathReadyAt: Instant | undefined,
+): Milestone[] {
+  const reported = (name: MilestoneName, at: Instant | undefined): Milestone[] =>
+    at === undefined ? [] : [{ name, at, source: 'Annotation', resolutionMs: 0 }];
+  return [
+    { name: 'created', at: createdAt, source: creationSource, resolutionMs: uncertaintyMs },
+    ...reported('started', startedAt),
+    ...reported('datapathReady', datapathReadyAt),
+  ];
+}
+
+function sameMilestone(a: Milestone, b: Milestone): boolean {
+  return a.name === b.name && a.at === b.at && a.source === b.source && a.resolutionMs === b.resolutionMs;
+}
+
+/** What a source resolves: conditions of a Pod are truncated to the second. */
+function usualResolutionMs(source: MilestoneSource): number {
+  return source === 'Condition' || source === 'CreationTimestamp' ? 1000 : 0;
+}
+
+function uncertaintyOf(createdAt: Instant, { spec, status }: Partial<DatapathResult>): number {
+  return (
+    status?.uncertaintyMs ??
+    (spec?.creationSource === 'WatchReceipt' ? Number((createdAt / 1_000_000n) % 1000n) + 1 : 1000)
+  );
+}
+
 function conditionsOf(state: ResultState, known: ResultView | undefined, now: Instant): Condition[] {
-  const generation = known?.generation ?? 1;
   const condition = (type: string, status: 'True' | 'False' | 'Unknown', reason: string): Condition => {
     const before = known?.transitions[type];
     const lastTransitionTime = before?.status === status ? before.at : formatInstant(startOfSecond(now), 0);
-    return { type, status, reason, message: '', lastTransitionTime, observedGeneration: generation } as Condition;
+    return { type, status, reason, message: '', lastTransitionTime } as Condition;
   };
   const failed = state.failure?.class ?? state.outcome;
   const over = state.outcome === 'Failed' || state.outcome === 'Aborted';
