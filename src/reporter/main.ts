@@ -52,7 +52,9 @@ async function main(env: Environment): Promise<void> {
     publisher,
   });
   const ending = reporter.run();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => reporter.terminate());
+  // One handler from here to the end: a signal that comes while handlers are exchanged would be lost.
+  let onSignal = (): void => reporter.terminate();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => onSignal());
   for (const name of settings.warnings) logger.warn('no such setting', { name });
   if (settings.listen !== undefined) {
     listen(settings.listen, (error) => {
@@ -66,8 +68,9 @@ async function main(env: Environment): Promise<void> {
   }
   const { action, ...rest } = await ending;
   publisher?.stop();
-  if (action === 'idle') idleInProcess();
-  else process.exit('code' in rest ? rest.code : EXIT.done);
+  if (action === 'exit') process.exit('code' in rest ? rest.code : EXIT.done);
+  onSignal = () => process.exit(EXIT.done);
+  idleInProcess();
 }
 
 function createPublisher(

@@ -1,0 +1,63 @@
+/** Real local targets that behave as targets do: late, silent, resetting, with a wrong status. Each on a port of its own. */
+import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+export interface ProbeTarget {
+  readonly port: number;
+  /** Connections accepted so far. */
+  readonly connections: () => number;
+  readonly close: () => Promise<void>;
+}
+
+/** Accepts connections; `onSocket` says what then happens to them. */
+export function tcpTarget(onSocket: (socket: Socket) => void = () => undefined, port = 0): Promise<ProbeTarget> {
+  return serve(createServer(onSocket), port);
+}
+
+export function resettingTarget(): Promise<ProbeTarget> {
+  return tcpTarget((socket) => socket.resetAndDestroy());
+}
+
+export function httpTarget(handler: RequestListener): Promise<ProbeTarget> {
+  return serve(createHttpServer(handler), 0);
+}
+
+export function httpsTarget(
+  certificate: { certificate: string; key: string },
+  handler: RequestListener,
+): Promise<ProbeTarget> {
+  return serve(createHttpsServer({ cert: certificate.certificate, key: certificate.key }, handler), 0);
+}
+
+/** A port where nobody listens. */
+export async function closedPort(): Promise<number> {
+  const target = await tcpTarget();
+  await target.close();
+  return target.port;
+}
+
+async function serve(server: Server, port: number): Promise<ProbeTarget> {
+  const sockets = new Set<Socket>();
+  let count = 0;
+  server.on('connection', (socket: Socket) => {
+    count += 1;
+    sockets.add(socket);
+    // What a probe does to its connection is what the test is about.
+    socket.on('error', () => undefined);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    connections: () => count,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
