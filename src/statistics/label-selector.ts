@@ -222,7 +222,7 @@ export function accepts({ operator, values }: Requirement, value: string | undef
       return value === undefined;
     case '>':
     case '<': {
-      const left = value === undefined ? undefined : parseInteger(value);
+      const left = parseInteger(value ?? '');
       const right = parseInteger(values[0] ?? '');
       if (left === undefined || right === undefined) return false;
       return operator === '>' ? left > right : left < right;
@@ -240,9 +240,10 @@ export function matchesSelector(selector: LabelSelector, labels: Readonly<Record
   );
 }
 
-/** A whole number as Go's `strconv.ParseInt(s, 10, 64)` reads it. */
-function parseInteger(text: string): bigint | undefined {
+/** A whole number as Go's `strconv.ParseInt(s, 10, 64)` reads it; a number and a bigint compare by value. */
+function parseInteger(text: string): number | bigint | undefined {
   if (!/^[+-]?\d+$/.test(text)) return undefined;
+  if (text.length <= 15) return Number(text);
   const value = BigInt(text.startsWith('+') ? text.slice(1) : text);
   return value >= -(2n ** 63n) && value < 2n ** 63n ? value : undefined;
 }

@@ -10,6 +10,7 @@ import type { LabelSelector, Requirement } from './label-selector.js';
 const DENSE_SHARE = 16;
 
 interface LabelColumn {
+  readonly key: string;
   readonly values: Interner;
   /** Value number per slot, 0 for none; absent while the key is rare. */
   dense?: Int32Array<ArrayBuffer>;
@@ -18,37 +19,68 @@ interface LabelColumn {
   count: number;
 }
 
+/** The value numbers of one key: 0 where a slot has no such label. */
+export interface LabelValues {
+  /** Writes the value number of each slot below `limit`. */
+  fill(numbers: Int32Array, limit: number): void;
+  text(value: number): string | undefined;
+  /** One more than the largest value number. */
+  readonly limit: number;
+}
+
 export class LabelTable {
   readonly #columns = new Map<string, LabelColumn>();
-  readonly #sets = new Interner();
-  #setOfSlot = new Int32Array(0);
+  readonly #dense = new Set<LabelColumn>();
+  /** The rare keys that a slot carries. */
+  readonly #rare = new Map<number, LabelColumn[]>();
+  #capacity = 0;
+
+  /** How many different keys there are. */
+  get keyCount(): number {
+    return this.#columns.size;
+  }
 
   /** Makes room for slots below `capacity`. */
   grow(capacity: number): void {
-    this.#setOfSlot = enlarge(this.#setOfSlot, capacity);
-    for (const column of this.#columns.values()) {
-      if (column.dense !== undefined) column.dense = enlarge(column.dense, capacity);
+    if (capacity <= this.#capacity) return;
+    this.#capacity = capacity;
+    for (const column of this.#dense) {
+      const larger = new Int32Array(capacity);
+      larger.set(column.dense as Int32Array);
+      column.dense = larger;
     }
   }
 
   /** Gives a slot its labels, in place of those it had. */
   put(slot: number, labels: Readonly<Record<string, string>>): void {
-    const text = writeLabels(labels);
-    const before = this.#setOfSlot[slot] as number;
-    if (this.#sets.text(before) === text) return;
-    this.#detach(slot, before);
-    this.#setOfSlot[slot] = this.#sets.acquire(text);
+    for (const column of this.#dense) {
+      const value = numberIn(column, slot);
+      if (value !== 0 && !Object.hasOwn(labels, column.key)) this.#detach(column, slot, value);
+    }
+    const rare = this.#rare.get(slot);
+    if (rare !== undefined) {
+      for (const column of [...rare]) {
+        if (!Object.hasOwn(labels, column.key)) this.#detach(column, slot, numberIn(column, slot));
+      }
+    }
     for (const key of Object.keys(labels)) this.#attach(slot, key, labels[key] as string);
   }
 
   remove(slot: number): void {
-    this.#detach(slot, this.#setOfSlot[slot] as number);
-    this.#setOfSlot[slot] = 0;
+    this.put(slot, {});
   }
 
-  /** The labels of a slot, keys in order. */
+  /** The labels of a slot, in no order that means anything. */
   labels(slot: number): Readonly<Record<string, string>> {
-    return readLabels(this.#sets.text(this.#setOfSlot[slot] as number) ?? '');
+    const labels: Record<string, string> = {};
+    for (const column of this.#dense) {
+      const value = (column.dense as Int32Array)[slot] as number;
+      if (value !== 0) labels[column.key] = column.values.text(value) as string;
+    }
+    for (const column of this.#rare.get(slot) ?? []) {
+      labels[column.key] = column.values.text(numberIn(column, slot)) as string;
+    }
+    return labels;
   }
 
   /** Clears the marks of the first `limit` slots that a selector rejects. */
@@ -56,17 +88,19 @@ export class LabelTable {
     for (const requirement of selector.requirements) this.#applyOne(requirement, marks, limit);
   }
 
-  /** The value numbers of a key per slot and their texts, to group by. */
-  column(key: string): {
-    valueOf: (slot: number) => number;
-    text: (value: number) => string | undefined;
-    limit: number;
-  } {
+  values(key: string): LabelValues {
     const column = this.#columns.get(key);
-    if (column === undefined) return { valueOf: () => 0, text: () => undefined, limit: 1 };
+    if (column === undefined) return { fill: (numbers) => void numbers.fill(0), text: () => undefined, limit: 1 };
     const { dense, sparse, values } = column;
     return {
-      valueOf: dense === undefined ? (slot) => sparse.get(slot) ?? 0 : (slot) => dense[slot] as number,
+      fill: (numbers, limit) => {
+        if (dense !== undefined) {
+          numbers.set(dense.subarray(0, limit));
+          return;
+        }
+        numbers.fill(0);
+        for (const [slot, value] of sparse) numbers[slot] = value;
+      },
       text: (value) => values.text(value),
       limit: values.limit,
     };
@@ -98,8 +132,17 @@ export class LabelTable {
   #attach(slot: number, key: string, value: string): void {
     let column = this.#columns.get(key);
     if (column === undefined) {
-      column = { values: new Interner(), sparse: new Map(), count: 0 };
+      column = { key, values: new Interner(), sparse: new Map(), count: 0 };
       this.#columns.set(key, column);
+    }
+    const before = numberIn(column, slot);
+    if (before !== 0) {
+      if (column.values.text(before) === value) return;
+      const next = column.values.acquire(value);
+      column.values.release(before);
+      if (column.dense === undefined) column.sparse.set(slot, next);
+      else column.dense[slot] = next;
+      return;
     }
     column.count++;
     const id = column.values.acquire(value);
@@ -108,34 +151,52 @@ export class LabelTable {
       return;
     }
     column.sparse.set(slot, id);
-    const capacity = this.#setOfSlot.length;
-    if (column.count * DENSE_SHARE > capacity) {
-      const dense = new Int32Array(capacity);
-      for (const [at, each] of column.sparse) dense[at] = each;
-      column.dense = dense;
-      column.sparse.clear();
-    }
+    const rare = this.#rare.get(slot);
+    if (rare === undefined) this.#rare.set(slot, [column]);
+    else rare.push(column);
+    if (column.count * DENSE_SHARE > this.#capacity) this.#makeDense(column);
   }
 
-  #detach(slot: number, set: number): void {
-    if (set === 0) return;
-    for (const key of Object.keys(readLabels(this.#sets.text(set) as string))) {
-      const column = this.#columns.get(key) as LabelColumn;
-      const id = column.dense === undefined ? (column.sparse.get(slot) ?? 0) : (column.dense[slot] as number);
-      if (column.dense === undefined) column.sparse.delete(slot);
-      else column.dense[slot] = 0;
-      column.values.release(id);
-      column.count--;
-      if (column.count === 0) this.#columns.delete(key);
+  #makeDense(column: LabelColumn): void {
+    const dense = new Int32Array(this.#capacity);
+    for (const [slot, value] of column.sparse) {
+      dense[slot] = value;
+      this.#dropRare(column, slot);
     }
-    this.#sets.release(set);
+    column.dense = dense;
+    column.sparse.clear();
+    this.#dense.add(column);
+  }
+
+  #detach(column: LabelColumn, slot: number, value: number): void {
+    if (column.dense === undefined) {
+      column.sparse.delete(slot);
+      this.#dropRare(column, slot);
+    } else {
+      column.dense[slot] = 0;
+    }
+    column.values.release(value);
+    column.count--;
+    if (column.count > 0) return;
+    this.#columns.delete(column.key);
+    this.#dense.delete(column);
+  }
+
+  #dropRare(column: LabelColumn, slot: number): void {
+    const rest = this.#rare.get(slot)?.filter((each) => each !== column) ?? [];
+    if (rest.length === 0) this.#rare.delete(slot);
+    else this.#rare.set(slot, rest);
   }
 }
 
+function numberIn({ dense, sparse }: LabelColumn, slot: number): number {
+  return dense === undefined ? (sparse.get(slot) ?? 0) : (dense[slot] as number);
+}
+
+/** One byte per value number: 1 where the requirement accepts it. */
 function verdicts(requirement: Requirement, values: Interner, absent: number): Uint8Array {
   const { operator } = requirement;
   const verdict = new Uint8Array(values.limit);
-  verdict[0] = absent;
   if (operator === '=' || operator === 'in' || operator === '!=' || operator === 'notin') {
     const positive = operator === '=' || operator === 'in';
     if (!positive) verdict.fill(1);
@@ -143,40 +204,11 @@ function verdicts(requirement: Requirement, values: Interner, absent: number): U
       const id = values.find(value);
       if (id !== undefined) verdict[id] = positive ? 1 : 0;
     }
-    return verdict;
+  } else if (operator === 'exists') {
+    verdict.fill(1);
+  } else if (operator !== '!') {
+    for (const [text, id] of values.entries()) verdict[id] = accepts(requirement, text) ? 1 : 0;
   }
-  for (const [text, id] of values.entries()) verdict[id] = accepts(requirement, text) ? 1 : 0;
+  verdict[0] = absent;
   return verdict;
-}
-
-/** Labels as one text, keys in order. Neither keys nor values may hold these separators. */
-function writeLabels(labels: Readonly<Record<string, string>>): string {
-  const keys = Object.keys(labels).toSorted();
-  let text = '';
-  for (const key of keys) text += `${text === '' ? '' : '\n'}${key}\t${labels[key] as string}`;
-  return text;
-}
-
-function readLabels(text: string): Record<string, string> {
-  const labels: Record<string, string> = {};
-  if (text === '') return labels;
-  for (const line of text.split('\n')) {
-    const tab = line.indexOf('\t');
-    const key = line.slice(0, tab);
-    // "__proto__" is no valid label key, but an assignment to it would vanish.
-    Object.defineProperty(labels, key, {
-      value: line.slice(tab + 1),
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    });
-  }
-  return labels;
-}
-
-function enlarge(array: Int32Array<ArrayBuffer>, capacity: number): Int32Array<ArrayBuffer> {
-  if (array.length >= capacity) return array;
-  const larger = new Int32Array(capacity);
-  larger.set(array);
-  return larger;
 }

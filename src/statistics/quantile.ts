@@ -73,6 +73,22 @@ export function quantile(
   return quantileAt((rank) => sorted[rank] as number, sorted.length, q, method, beyond);
 }
 
+/** The element of a rank in two ascending lists taken together, found by halving. */
+export function elementOfTwo(a: ArrayLike<number>, b: ArrayLike<number>, rank: number): number {
+  if (b.length === 0) return a[rank] as number;
+  // How many of the first `rank` elements come from `a`: the fewest for which the next of `a` isn't below the last of `b`.
+  let low = Math.max(0, rank - b.length);
+  let high = Math.min(rank, a.length);
+  while (low < high) {
+    const fromA = (low + high) >>> 1;
+    if ((a[fromA] as number) < (b[rank - fromA - 1] as number)) low = fromA + 1;
+    else high = fromA;
+  }
+  const left = low < a.length ? (a[low] as number) : Infinity;
+  const right = rank - low < b.length ? (b[rank - low] as number) : Infinity;
+  return Math.min(left, right);
+}
+
 /** The name of a quantile in answers: 0.5 is `p50`, 0.99 `p99`, 0.999 `p999`, 0.9999 `p9999`, 1 `p100`. */
 export function quantileName(q: number): string {
   if (q >= 1) return 'p100';

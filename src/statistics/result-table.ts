@@ -12,6 +12,7 @@ import { LabelTable } from './label-table.js';
 import { PackedStates } from './packed-states.js';
 import type { Mutable } from './packed-states.js';
 import { SortedSlots } from './sorted-slots.js';
+import type { Sorted } from './sorted-slots.js';
 
 /** The outcome code of a slot that holds nothing. */
 export const VACANT = 255;
@@ -115,13 +116,13 @@ export class ResultTable {
   }
 
   /** Slots with a value, smallest value first. Valid until the next change. */
-  order(metric: Metric): Uint32Array {
-    return this.#orders[metric].order();
+  order(metric: Metric): Sorted {
+    return this.#orders[metric].sorted();
   }
 
   /** All slots in use, first created first. Valid until the next change. */
-  creationOrder(): Uint32Array {
-    return this.#creationOrder.order();
+  creationOrder(): Sorted {
+    return this.#creationOrder.sorted();
   }
 
   /** How many results have this outcome: kept per change, not counted. */
@@ -199,6 +200,10 @@ export class ResultTable {
       if (slash > 0) state.ownerKind = owner.slice(0, slash);
       if (slash < owner.length - 1) state.ownerName = owner.slice(slash + 1);
     }
+    const failureClass = this.failureClass(slot);
+    if (failureClass !== undefined) {
+      state.failure = { class: failureClass, message: this.#packed.failureMessage(slot) };
+    }
     const nodeName = this.text('node', slot);
     if (nodeName !== undefined) state.nodeName = nodeName;
     const delay = this.#metrics.datapathDelay[slot] as number;
@@ -263,7 +268,6 @@ export class ResultTable {
     this.uncertaintyMs = enlargeFloats(this.uncertaintyMs, capacity);
     for (const metric of METRICS) this.#metrics[metric] = enlargeFloats(this.#metrics[metric], capacity);
     this.labels.grow(capacity);
-    this.#packed.grow(capacity);
   }
 }
 

@@ -6,19 +6,13 @@ import { FAILURE_CLASSES, OUTCOMES } from '../datapath/vocabulary.js';
 import type { FailureClass, Metric, Outcome } from '../datapath/vocabulary.js';
 import { histogram } from './histogram.js';
 import type { HistogramBucket } from './histogram.js';
-import { quantileAt } from './quantile.js';
+import { elementOfTwo, quantileAt } from './quantile.js';
 import type { QuantileMethod } from './quantile.js';
+import { groupResults } from './result-grouping.js';
+import type { GroupKey } from './result-grouping.js';
 import type { ResultTable } from './result-table.js';
+import type { Sorted } from './sorted-slots.js';
 import { TopK } from './top-k.js';
-
-/** How many groups an answer has at most; those with the most results are kept. */
-export const MAX_GROUPS = 1000;
-
-/** By what results are grouped. */
-export type GroupKey = 'node' | 'namespace' | 'owner' | 'zone' | 'failureClass' | `label:${string}`;
-
-/** The label with which Kubernetes names the zone of a Pod's node (KEP-4742). */
-export const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
 export interface StatisticQuery {
   readonly metric: Metric;
@@ -84,154 +78,236 @@ const KIND_OF_OUTCOME: Readonly<Record<Outcome, number>> = {
   Failed: FAILED,
   Aborted: ABORTED,
 };
-const KIND_BY_CODE = OUTCOMES.map((outcome) => KIND_OF_OUTCOME[outcome]);
+const KIND_BY_CODE = Uint8Array.from(OUTCOMES, (outcome) => KIND_OF_OUTCOME[outcome]);
+const CLASSES = FAILURE_CLASSES.length + 1;
 
 /** @param marks one byte per slot, 1 for the results asked about */
 export function computeStatistic(table: ResultTable, marks: Uint8Array, query: StatisticQuery): StatisticAnswer {
-  const whole = tally(table, marks, query, () => 0, 1);
-  const { worst, failed } = extremes(table, marks, query);
-  if (query.groupBy === undefined) {
-    return { whole: whole[0] as Statistic, worst, failed, groups: [], groupCount: 0 };
+  const scratch = scratchOf(table);
+  const whole = statistics(table, { marks, groups: 1 }, query, scratch)[0] as Statistic;
+  const { worst, failed } = extremes(table, marks, whole.failed, query);
+  if (query.groupBy === undefined) return { whole, worst, failed, groups: [], groupCount: 0 };
+  const grouping = groupResults(table, marks, query.groupBy);
+  const parts: Parts = { marks, groupOf: grouping.groupOf, groups: grouping.keys.length };
+  const perGroup = statistics(table, parts, query, scratch);
+  const groups = grouping.keys.map((key, i) => ({ key, statistic: perGroup[i] as Statistic }));
+  return { whole, worst, failed, groups, groupCount: grouping.count };
+}
+
+/**
+ * Room for the numbers of one computation, used again by the next: fresh megabytes per question would cost more than the
+ * counting. Nothing of it is in an answer.
+ */
+class Scratch {
+  readonly #arrays = new Map<string, Float64Array>();
+  #slots = new Int32Array(0);
+
+  /** Room for `length` slots, whatever stood there before. */
+  slots(length: number): Int32Array {
+    if (this.#slots.length < length) this.#slots = new Int32Array(Math.ceil(length * 1.25));
+    return this.#slots;
   }
-  const grouping = groupsOf(table, marks, query.groupBy);
-  const statistics = tally(table, marks, query, grouping.groupOf, grouping.keys.length);
-  const groups = grouping.keys.map((key, i) => ({ key, statistic: statistics[i] as Statistic }));
-  return { whole: whole[0] as Statistic, worst, failed, groups, groupCount: grouping.count };
+
+  /** At least `length` numbers, whatever stood there before. */
+  take(name: 'values' | 'ages', length: number): Float64Array {
+    const known = this.#arrays.get(name);
+    // One more than asked for, since the dealing out writes one place ahead.
+    if (known !== undefined && known.length > length) return known;
+    const made = new Float64Array(Math.ceil(length * 1.25) + 1);
+    this.#arrays.set(name, made);
+    return made;
+  }
 }
 
-/** Whether slot has no value of the metric because it failed. */
-export function kindOf(table: ResultTable, metric: Metric, slot: number): 'measured' | 'failed' | 'pending' | 'other' {
-  if (!Number.isNaN(table.values(metric)[slot])) return 'measured';
-  const kind = KIND_BY_CODE[table.outcomes[slot] as number];
-  return kind === FAILED ? 'failed' : kind === PENDING ? 'pending' : 'other';
+const scratches = new WeakMap<ResultTable, Scratch>();
+
+function scratchOf(table: ResultTable): Scratch {
+  const known = scratches.get(table);
+  if (known !== undefined) return known;
+  const made = new Scratch();
+  scratches.set(table, made);
+  return made;
 }
 
-/** One statistic per group: counts in one pass, values and ages in order by two more. */
-function tally(
+/** The results asked about, and in which group each is; without `groupOf` all are in group 0. */
+interface Parts {
+  readonly marks: Uint8Array;
+  /** Per slot, -1 for a result that isn't asked about or whose group isn't shown. */
+  readonly groupOf?: Int32Array;
+  readonly groups: number;
+}
+
+/** Counts per group. Rows of fixed width, one per group, lie one behind the other. */
+interface Tally {
+  readonly kinds: Int32Array;
+  readonly outcomes: Int32Array;
+  readonly classes: Int32Array;
+  readonly uncertainty: Float64Array;
+  readonly skewed: Int32Array;
+  /** The slots of those that wait for a value. */
+  readonly pending: Int32Array;
+}
+
+const NO_NUMBERS = new Float64Array(0);
+
+function statistics(table: ResultTable, parts: Parts, query: StatisticQuery, scratch: Scratch): Statistic[] {
+  const tally = tallyGroups(table, parts, query.metric, scratch.slots(table.size));
+  const sample = dealOut(tally.kinds, parts, table.order(query.metric), scratch.take('values', table.size));
+  const ages =
+    tally.pending.length === 0
+      ? undefined
+      : agesOfPending(table, tally, parts, query.nowMs, scratch.take('ages', table.size));
+  const statistics: Statistic[] = [];
+  for (let group = 0; group < parts.groups; group++) {
+    const sorted = sample[group] as Float64Array;
+    statistics.push(describe(tally, group, sorted, ages?.[group] ?? NO_NUMBERS, query));
+  }
+  return statistics;
+}
+
+function describe(
+  tally: Tally,
+  group: number,
+  sorted: Float64Array,
+  ages: Float64Array,
+  { quantiles, method }: StatisticQuery,
+): Statistic {
+  const { kinds } = tally;
+  const failed = kinds[group * KINDS + FAILED] as number;
+  const rankSorted = (rank: number): number => sorted[rank] as number;
+  const rankWithAges = (rank: number): number => elementOfTwo(sorted, ages, rank);
+  const open = sorted.length + ages.length;
+  return {
+    measured: kinds[group * KINDS + MEASURED] as number,
+    failed,
+    pending: kinds[group * KINDS + PENDING] as number,
+    aborted: kinds[group * KINDS + ABORTED] as number,
+    unmeasured: kinds[group * KINDS + UNMEASURED] as number,
+    outcomes: outcomeRecord(tally.outcomes, group),
+    quantiles: quantiles.map((q) => quantileAt(rankSorted, sorted.length, q, method)),
+    censored: quantiles.map((q) => quantileAt(rankWithAges, open, q, method, failed)),
+    ...moments(sorted),
+    histogram: histogram(sorted, sorted.length),
+    failureClasses: failureRecord(tally.classes, group),
+    uncertaintyMs: tally.uncertainty[group] as number,
+    skewed: tally.skewed[group] as number,
+  };
+}
+
+function tallyGroups(
   table: ResultTable,
-  marks: Uint8Array,
-  { metric, method, quantiles, nowMs }: StatisticQuery,
-  groupOf: (slot: number) => number,
-  groups: number,
-): Statistic[] {
+  { marks, groupOf, groups }: Parts,
+  metric: Metric,
+  pending: Int32Array,
+): Tally {
   const values = table.values(metric);
-  const { outcomes, failureClasses, uncertaintyMs, flags, createdMs } = table;
-  const kinds = new Float64Array(groups * KINDS);
-  const outcomeCounts = new Float64Array(groups * OUTCOMES.length);
-  const failureCounts = new Float64Array(groups * (FAILURE_CLASSES.length + 1));
+  const { outcomes, failureClasses, uncertaintyMs, flags } = table;
+  // Results per group, outcome and whether there is a value: one count per result, from which the others follow.
+  const width = OUTCOMES.length * 2;
+  const counts = new Int32Array(groups * width);
+  const classWidth = CLASSES;
+  const classes = new Int32Array(groups * classWidth);
   const uncertainty = new Float64Array(groups);
-  const skewed = new Float64Array(groups);
-  const marked = marks.length;
-  for (let slot = 0; slot < marked; slot++) {
+  const skewed = new Int32Array(groups);
+  let waiting = 0;
+  for (let slot = 0; slot < marks.length; slot++) {
     if (marks[slot] === 0) continue;
-    const group = groupOf(slot);
+    const group = groupOf === undefined ? 0 : (groupOf[slot] as number);
     if (group < 0) continue;
+    const value = values[slot] as number;
+    // NaN, the sign of no value, is the only number that differs from itself.
+    const measured = value === value;
     const outcome = outcomes[slot] as number;
-    const measured = !Number.isNaN(values[slot]);
-    const kind = measured ? MEASURED : (KIND_BY_CODE[outcome] as number);
-    bump(kinds, group * KINDS + kind);
-    bump(outcomeCounts, group * OUTCOMES.length + outcome);
-    bump(failureCounts, group * (FAILURE_CLASSES.length + 1) + (failureClasses[slot] as number));
+    if (!measured && KIND_BY_CODE[outcome] === PENDING) pending[waiting++] = slot;
+    const at = group * width + outcome * 2 + (measured ? 1 : 0);
+    counts[at] = (counts[at] as number) + 1;
+    const failure = failureClasses[slot] as number;
+    if (failure !== 0) classes[group * classWidth + failure] = (classes[group * classWidth + failure] as number) + 1;
+    if (((flags[slot] as number) & 1) === 1) skewed[group] = (skewed[group] as number) + 1;
     if (measured && (uncertaintyMs[slot] as number) > (uncertainty[group] as number)) {
       uncertainty[group] = uncertaintyMs[slot] as number;
     }
-    skewed[group] = (skewed[group] as number) + ((flags[slot] as number) & 1);
   }
 
-  const sample = inGroups(
-    kinds,
-    MEASURED,
-    groups,
-    table.order(metric),
-    false,
-    (slot) => (marks[slot] === 1 ? groupOf(slot) : -1),
-    (slot) => values[slot] as number,
-  );
-  const hasPending = kinds.some((count, i) => i % KINDS === PENDING && count > 0);
-  const ages = hasPending
-    ? inGroups(
-        kinds,
-        PENDING,
-        groups,
-        table.creationOrder(),
-        true,
-        (slot) =>
-          marks[slot] === 1 && Number.isNaN(values[slot]) && KIND_BY_CODE[outcomes[slot] as number] === PENDING
-            ? groupOf(slot)
-            : -1,
-        (slot) => nowMs - (createdMs[slot] as number),
-      )
-    : { numbers: new Float64Array(0), starts: new Float64Array(groups) };
-
-  return Array.from({ length: groups }, (_, group) => {
-    const count = (kind: number): number => kinds[group * KINDS + kind] as number;
-    const start = sample.starts[group] as number;
-    const sorted = sample.numbers.subarray(start, start + count(MEASURED));
-    const ageStart = ages.starts[group] as number;
-    const pendingAges = ages.numbers.subarray(ageStart, ageStart + count(PENDING));
-    const merged = merge(sorted, pendingAges);
-    const at = (rank: number): number => sorted[rank] as number;
-    const atMerged = (rank: number): number => merged[rank] as number;
-    return {
-      measured: count(MEASURED),
-      failed: count(FAILED),
-      pending: count(PENDING),
-      aborted: count(ABORTED),
-      unmeasured: count(UNMEASURED),
-      outcomes: Object.fromEntries(
-        OUTCOMES.map((outcome, code) => [outcome, outcomeCounts[group * OUTCOMES.length + code] as number]),
-      ) as Record<Outcome, number>,
-      quantiles: quantiles.map((q) => quantileAt(at, sorted.length, q, method)),
-      censored: quantiles.map((q) => quantileAt(atMerged, merged.length, q, method, count(FAILED))),
-      ...moments(sorted),
-      histogram: histogram(sorted, sorted.length),
-      failureClasses: failureRecord(failureCounts, group),
-      uncertaintyMs: uncertainty[group] as number,
-      skewed: skewed[group] as number,
-    };
-  });
+  const kinds = new Int32Array(groups * KINDS);
+  const outcomeCounts = new Int32Array(groups * OUTCOMES.length);
+  for (let group = 0; group < groups; group++) {
+    for (let outcome = 0; outcome < OUTCOMES.length; outcome++) {
+      const without = counts[group * width + outcome * 2] as number;
+      const measured = counts[group * width + outcome * 2 + 1] as number;
+      outcomeCounts[group * OUTCOMES.length + outcome] = without + measured;
+      const kind = group * KINDS + (KIND_BY_CODE[outcome] as number);
+      kinds[kind] = (kinds[kind] as number) + without;
+      kinds[group * KINDS + MEASURED] = (kinds[group * KINDS + MEASURED] as number) + measured;
+    }
+  }
+  return { kinds, outcomes: outcomeCounts, classes, uncertainty, skewed, pending: pending.subarray(0, waiting) };
 }
 
-/** Numbers of an ordered walk, dealt out to groups that lie one behind the other. */
-function inGroups(
-  kinds: Float64Array,
-  kind: number,
-  groups: number,
-  order: Uint32Array,
-  backwards: boolean,
-  groupOf: (slot: number) => number,
-  numberOf: (slot: number) => number,
-): { numbers: Float64Array; starts: Float64Array } {
-  const starts = new Float64Array(groups);
-  let total = 0;
-  for (let group = 0; group < groups; group++) {
-    starts[group] = total;
-    total += kinds[group * KINDS + kind] as number;
+/** The values of each group, ascending: an ordered walk, dealt out to the groups. */
+function dealOut(
+  kinds: Int32Array,
+  { marks, groupOf, groups }: Parts,
+  { slots, keys, length }: Sorted,
+  numbers: Float64Array,
+): Float64Array[] {
+  const starts = startsOf(kinds, MEASURED, groups);
+  if (groupOf === undefined) {
+    if (starts[1] === length) return [keys.subarray(0, length)];
+    let n = 0;
+    for (let i = 0; i < length; i++) {
+      // Written in any case and overwritten by the next where it doesn't count: no branch to mispredict.
+      numbers[n] = keys[i] as number;
+      n += marks[slots[i] as number] as number;
+    }
+  } else {
+    const next = starts.slice();
+    for (let i = 0; i < length; i++) {
+      const group = groupOf[slots[i] as number] as number;
+      if (group < 0) continue;
+      const place = next[group] as number;
+      numbers[place] = keys[i] as number;
+      next[group] = place + 1;
+    }
   }
+  return cut(numbers, starts);
+}
+
+/** The ages of what waits for a value, ascending in each group. */
+function agesOfPending(
+  table: ResultTable,
+  { kinds, pending }: Tally,
+  { groupOf, groups }: Parts,
+  nowMs: number,
+  ages: Float64Array,
+): Float64Array[] {
+  const { createdMs } = table;
+  const starts = startsOf(kinds, PENDING, groups);
   const next = starts.slice();
-  const numbers = new Float64Array(total);
-  const n = order.length;
-  for (let i = 0; i < n; i++) {
-    const slot = order[backwards ? n - 1 - i : i] as number;
-    const group = groupOf(slot);
-    if (group < 0) continue;
+  for (let i = 0; i < pending.length; i++) {
+    const slot = pending[i] as number;
+    const group = groupOf === undefined ? 0 : (groupOf[slot] as number);
     const place = next[group] as number;
-    numbers[place] = numberOf(slot);
+    ages[place] = nowMs - (createdMs[slot] as number);
     next[group] = place + 1;
   }
-  return { numbers, starts };
+  const perGroup = cut(ages, starts);
+  for (const group of perGroup) group.sort();
+  return perGroup;
 }
 
-function merge(a: Float64Array, b: Float64Array): Float64Array {
-  if (b.length === 0) return a;
-  const merged = new Float64Array(a.length + b.length);
-  let i = 0;
-  let j = 0;
-  for (let k = 0; k < merged.length; k++) {
-    const fromA = j >= b.length || (i < a.length && (a[i] as number) <= (b[j] as number));
-    merged[k] = (fromA ? a[i++] : b[j++]) as number;
+function startsOf(kinds: Int32Array, kind: number, groups: number): Int32Array {
+  const starts = new Int32Array(groups + 1);
+  for (let group = 0; group < groups; group++) {
+    starts[group + 1] = (starts[group] as number) + (kinds[group * KINDS + kind] as number);
   }
-  return merged;
+  return starts;
+}
+
+function cut(numbers: Float64Array, starts: Int32Array): Float64Array[] {
+  return Array.from({ length: starts.length - 1 }, (_, group) =>
+    numbers.subarray(starts[group] as number, starts[group + 1] as number),
+  );
 }
 
 function moments(sorted: Float64Array): Pick<Statistic, 'min' | 'max' | 'mean' | 'stddev'> {
@@ -241,16 +317,27 @@ function moments(sorted: Float64Array): Pick<Statistic, 'min' | 'max' | 'mean' |
   for (let i = 0; i < n; i++) sum += sorted[i] as number;
   const mean = sum / n;
   let squares = 0;
-  for (let i = 0; i < n; i++) squares += ((sorted[i] as number) - mean) ** 2;
+  for (let i = 0; i < n; i++) {
+    const distance = (sorted[i] as number) - mean;
+    squares += distance * distance;
+  }
   return { min: sorted[0] as number, max: sorted[n - 1] as number, mean, stddev: Math.sqrt(squares / n) };
 }
 
-function failureRecord(counts: Float64Array, group: number): Partial<Record<FailureClass, number>> {
+function outcomeRecord(counts: Int32Array, group: number): Record<Outcome, number> {
+  const record: Partial<Record<Outcome, number>> = {};
+  for (let code = 0; code < OUTCOMES.length; code++) {
+    record[OUTCOMES[code] as Outcome] = counts[group * OUTCOMES.length + code] as number;
+  }
+  return record as Record<Outcome, number>;
+}
+
+function failureRecord(counts: Int32Array, group: number): Partial<Record<FailureClass, number>> {
   const record: Partial<Record<FailureClass, number>> = {};
-  FAILURE_CLASSES.forEach((name, i) => {
-    const count = counts[group * (FAILURE_CLASSES.length + 1) + i + 1] as number;
-    if (count > 0) record[name] = count;
-  });
+  for (let i = 0; i < FAILURE_CLASSES.length; i++) {
+    const count = counts[group * CLASSES + i + 1] as number;
+    if (count > 0) record[FAILURE_CLASSES[i] as FailureClass] = count;
+  }
   return record;
 }
 
@@ -258,6 +345,7 @@ function failureRecord(counts: Float64Array, group: number): Partial<Record<Fail
 function extremes(
   table: ResultTable,
   marks: Uint8Array,
+  failures: number,
   { metric, topN }: StatisticQuery,
 ): { worst: number[]; failed: number[] } {
   if (topN === 0) return { worst: [], failed: [] };
@@ -266,89 +354,25 @@ function extremes(
     topN,
     (a, b) => (values[b] as number) - (values[a] as number) || table.compareNames(a, b),
   );
-  const order = table.order(metric);
+  const { slots, keys, length } = table.order(metric);
   let taken = 0;
   let least = -Infinity;
-  for (let i = order.length - 1; i >= 0; i--) {
-    const slot = order[i] as number;
+  for (let i = length - 1; i >= 0; i--) {
+    const slot = slots[i] as number;
     if (marks[slot] === 0) continue;
     // Behind the topN-th only ties with it can still come in.
-    if (taken >= topN && (values[slot] as number) < least) break;
+    if (taken >= topN && (keys[i] as number) < least) break;
     worst.add(slot);
     taken++;
-    if (taken === topN) least = values[slot] as number;
+    if (taken === topN) least = keys[i] as number;
   }
+
   const failed = new TopK<number>(topN, (a, b) => table.compareNames(a, b));
+  if (failures === 0) return { worst: worst.sorted(), failed: [] };
+  const { outcomes } = table;
   for (let slot = 0; slot < marks.length; slot++) {
-    if (marks[slot] === 1 && kindOf(table, metric, slot) === 'failed') failed.add(slot);
+    const value = values[slot] as number;
+    if (marks[slot] === 1 && value !== value && KIND_BY_CODE[outcomes[slot] as number] === FAILED) failed.add(slot);
   }
   return { worst: worst.sorted(), failed: failed.sorted() };
-}
-
-interface Grouping {
-  /** The group of a slot, or -1 for a group that isn't shown. */
-  readonly groupOf: (slot: number) => number;
-  /** Largest group first, ties by key; `null` for results that lack what is grouped by. */
-  readonly keys: readonly (string | null)[];
-  readonly count: number;
-}
-
-function groupsOf(table: ResultTable, marks: Uint8Array, groupBy: GroupKey): Grouping {
-  const { valueOf, text, limit } = groupColumn(table, groupBy);
-  const counts = new Float64Array(limit);
-  for (let slot = 0; slot < marks.length; slot++) if (marks[slot] === 1) bump(counts, valueOf(slot));
-  let count = 0;
-  const largest = new TopK<number>(MAX_GROUPS, (a, b) => {
-    const bySize = (counts[b] as number) - (counts[a] as number);
-    if (bySize !== 0) return bySize;
-    return (text(a) ?? '') < (text(b) ?? '') ? -1 : 1;
-  });
-  for (let value = 0; value < limit; value++) {
-    if (counts[value] === 0) continue;
-    count++;
-    largest.add(value);
-  }
-  const shown = largest.sorted();
-  const groupOfValue = new Int32Array(limit).fill(-1);
-  shown.forEach((value, group) => {
-    groupOfValue[value] = group;
-  });
-  return {
-    groupOf: (slot) => groupOfValue[valueOf(slot)] as number,
-    keys: shown.map((value) => text(value) ?? null),
-    count,
-  };
-}
-
-interface GroupColumn {
-  readonly valueOf: (slot: number) => number;
-  readonly text: (value: number) => string | undefined;
-  readonly limit: number;
-}
-
-function groupColumn(table: ResultTable, groupBy: GroupKey): GroupColumn {
-  switch (groupBy) {
-    case 'node':
-    case 'namespace':
-    case 'owner': {
-      const { texts, numbers } = table.column(groupBy);
-      return { valueOf: (slot) => numbers[slot] as number, text: (value) => texts.text(value), limit: texts.limit };
-    }
-    case 'failureClass': {
-      const classes = table.failureClasses;
-      return {
-        valueOf: (slot) => classes[slot] as number,
-        text: (value) => FAILURE_CLASSES[value - 1],
-        limit: FAILURE_CLASSES.length + 1,
-      };
-    }
-    case 'zone':
-      return table.labels.column(ZONE_LABEL);
-    default:
-      return table.labels.column(groupBy.slice('label:'.length));
-  }
-}
-
-function bump(counts: Float64Array, index: number): void {
-  counts[index] = (counts[index] as number) + 1;
 }

@@ -6,7 +6,7 @@ import { EVERYTHING, parseSelector, SelectorSyntaxError } from '../../statistics
 import type { LabelSelector } from '../../statistics/label-selector.js';
 import { checkLabelKey } from '../../statistics/label-syntax.js';
 import { QUANTILE_METHODS } from '../../statistics/quantile.js';
-import type { GroupKey } from '../../statistics/statistic.js';
+import type { GroupKey } from '../../statistics/result-grouping.js';
 
 const MAX_LIST = 100;
 const MAX_SELECTOR = 4096;

@@ -5,9 +5,10 @@ import { formatSelector } from '../../statistics/label-selector.js';
 import type { QuantileMethod } from '../../statistics/quantile.js';
 import { markMatching } from '../../statistics/result-filter.js';
 import type { ResultFilter } from '../../statistics/result-filter.js';
+import type { GroupKey } from '../../statistics/result-grouping.js';
 import type { ResultTable } from '../../statistics/result-table.js';
 import { computeStatistic } from '../../statistics/statistic.js';
-import type { GroupKey, Statistic } from '../../statistics/statistic.js';
+import type { Statistic } from '../../statistics/statistic.js';
 import { METRIC_NAMES } from './statistic.schema.js';
 import type { StatisticAnswer } from './statistic.schema.js';
 
