@@ -76,7 +76,7 @@ function convert(json: Record<string, unknown>, path: string): StructuralSchema 
 function requireBounds(schema: StructuralSchema, path: string): void {
   const missing = (...keys: readonly string[]): void => {
     const key = keys.find((one) => schema[one] === undefined);
-    if (key !== undefined) throw new Error(`${path || 'schema'}: a ${String(schema['type'])} needs ${key}`);
+    if (key !== undefined) throw new Error(`${path || 'schema'}: ${String(schema['type'])} must have ${key}`);
   };
   switch (schema['type']) {
     case 'string':
