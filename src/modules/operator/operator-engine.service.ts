@@ -208,9 +208,12 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
         if (error instanceof OperatorStartError || signal.aborted) throw error;
         const text = error instanceof Error ? error.message : String(error);
         if (clock.monotonicMs() >= deadline) {
-          throw new OperatorStartError(`the API server could not be asked within ${options.syncTimeoutMs} ms: ${text}`, {
-            cause: error,
-          });
+          throw new OperatorStartError(
+            `the API server could not be asked within ${options.syncTimeoutMs} ms: ${text}`,
+            {
+              cause: error,
+            },
+          );
         }
         logger.warn('Rights can not be checked yet', { error: text });
         await sleep(clock, Math.min(10_000, 500 * 2 ** failures), signal);
