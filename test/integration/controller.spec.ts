@@ -273,6 +273,7 @@ describe('a restart', () => {
       );
     } finally {
       await mine.kill('SIGKILL');
+      await controller.kill('SIGKILL');
       controller.start();
       await controller.ready(60_000);
     }

@@ -1,6 +1,6 @@
 /** A controller process under test, in front of the control plane that `make test` started. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attachControlPlane } from '../../tools/control-plane/launcher.js';
@@ -104,9 +104,10 @@ export async function annotate(
   pod: string,
   annotations: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await plane.kubectlOk(['patch', 'pod', pod, '-n', namespace, '--type=merge', '--patch-file=/dev/stdin'], {
-    input: JSON.stringify({ metadata: { annotations } }),
-  });
+  // By a file: a value may be longer than one argument of a process.
+  const file = join(mkdtempSync(join(tmpdir(), 'patch-')), 'patch.json');
+  writeFileSync(file, JSON.stringify({ metadata: { annotations } }));
+  await plane.kubectlOk(['patch', 'pod', pod, '-n', namespace, '--type=merge', `--patch-file=${file}`]);
 }
 
 /** Deletes a Pod at once: no kubelet would confirm a graceful end. */

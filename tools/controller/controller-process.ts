@@ -24,7 +24,9 @@ export class ControllerProcess {
     return this.#child?.pid;
   }
 
+  /** @throws Error while the last process still runs */
   start(): void {
+    if (this.#running() !== undefined) throw new Error(`the controller (process ${this.pid}) still runs`);
     const { script, kubeconfig, logFile, apiPort, leaderElect, args = [] } = this.options;
     const log = openSync(logFile, 'a');
     this.#child = spawn(
@@ -47,8 +49,7 @@ export class ControllerProcess {
   async ready(timeoutMs: number): Promise<void> {
     const end = Date.now() + timeoutMs;
     for (;;) {
-      const child = this.#child;
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) break;
+      if (this.#running() === undefined) break;
       const response = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (response?.ok === true) return;
       if (Date.now() > end) break;
@@ -59,11 +60,16 @@ export class ControllerProcess {
 
   /** Ends the process and waits for its end. @returns its exit status, `undefined` when a signal ended it or none ran */
   async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | undefined> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return undefined;
+    const child = this.#running();
+    if (child === undefined) return undefined;
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
     child.kill(signal);
     return (await exited) ?? undefined;
+  }
+
+  #running(): ChildProcess | undefined {
+    const child = this.#child;
+    return child === undefined || child.exitCode !== null || child.signalCode !== null ? undefined : child;
   }
 
   logTail(lines = 30): string {
