@@ -9,7 +9,7 @@ PROFILE ?= control-plane
 MINUTES ?= 10
 ARGS ?=
 
-CONTROL_PLANE := npx --no-install tsx tools/control-plane/main.ts
+CONTROL_PLANE := node_modules/.bin/tsx tools/control-plane/main.ts
 JEST := node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
 KUBECTL ?= kubectl
 
@@ -23,7 +23,7 @@ help: ## Show this help
 
 .PHONY: demo
 demo: node_modules build control-plane ## Run the main job on an embedded control plane (PODS=20, KEEP=1 leaves it running)
-	@PODS=$(PODS) KEEP=$(KEEP) PROFILE=$(PROFILE) npx --no-install tsx tools/demo/main.ts $(ARGS)
+	@PODS=$(PODS) KEEP=$(KEEP) PROFILE=$(PROFILE) node_modules/.bin/tsx tools/demo/main.ts $(ARGS)
 
 .PHONY: test
 test: node_modules build control-plane ## Run unit and integration tests against a real control plane (ARGS=path narrows)

@@ -29,7 +29,7 @@ import type { Caused, StatisticAnswer, StoredResult } from './verify.js';
 
 const NAMESPACE = 'datapath-demo';
 /** Long enough for every late target on a busy machine, short enough to wait for the dead ones. */
-const PROBE_TIMEOUT = '20s';
+const PROBE_TIMEOUT = '10s';
 /** Pods that are created, and reporters that are started, at the same time. */
 const CONCURRENCY = 8;
 
