@@ -9,20 +9,9 @@ import { KubeModule } from '../../src/modules/kube/kube.module.js';
 import type { KubeObject, ResourceType } from '../../src/modules/kube/resource.js';
 import { OperatorEngine, OperatorModule, type OperatorModuleOptions } from '../../src/modules/operator/index.js';
 import { eventually } from './kube-fixtures.js';
+import { WIDGETS } from './widgets.js';
 
-/** The custom resource of these tests: something that wants to be copied into ConfigMaps. */
-export const WIDGETS: ResourceType = {
-  group: 'operator.test',
-  version: 'v1',
-  plural: 'widgets',
-  kind: 'Widget',
-  namespaced: true,
-};
-
-export interface Widget extends KubeObject {
-  readonly spec?: { readonly size?: number; readonly color?: string };
-  readonly status?: Readonly<Record<string, unknown>> & { readonly observedGeneration?: number };
-}
+export { type Widget, widget, WIDGETS } from './widgets.js';
 
 const CRDS: ResourceType = {
   group: 'apiextensions.k8s.io',
@@ -83,10 +72,6 @@ function widgetDefinition(name: string): Crd {
       ],
     },
   };
-}
-
-export function widget(namespace: string, name: string, spec: Widget['spec'] = {}): Widget {
-  return { apiVersion: 'operator.test/v1', kind: 'Widget', metadata: { namespace, name }, spec };
 }
 
 export function randomName(prefix: string): string {

@@ -26,7 +26,6 @@ const OPTIONS = Symbol('operator:options');
 const HANDLERS = Symbol('operator:handlers');
 
 type Constructor = abstract new (...args: never[]) => object;
-type Decorated<F> = (target: object, property: string, descriptor: TypedPropertyDescriptor<F>) => void;
 
 /**
  * Declares a Nest provider as an operator: its decorated methods are called when objects change. Put `@Injectable()` below it and
@@ -87,7 +86,11 @@ export function Index(
 }
 
 type CauseMethod = (object: never, context: never) => unknown;
-type CauseDecorator = Decorated<CauseMethod>;
+type CauseDecorator = <F extends CauseMethod>(
+  target: object,
+  property: string,
+  descriptor: TypedPropertyDescriptor<F>,
+) => void;
 
 /** Runs for an object that no operator of this name has handled yet (its `status.observedGeneration` is missing). */
 export function OnCreate(settings: HandlerSettings = {}): CauseDecorator {

@@ -1,4 +1,5 @@
 import type { ResourceType } from '../kube/resource.js';
+import { LEASES } from '../kube/lease-lock.js';
 import { resourceName } from '../kube/resource-path.js';
 import { declaredHandlers, declaredOptions } from './operator.decorators.js';
 import { type OperatorDefinition, handlesCauses } from './operator-definition.js';
@@ -24,14 +25,6 @@ export interface Right {
 }
 
 const READ = ['get', 'list', 'watch'] as const;
-const LEASES: ResourceType = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-  namespaced: true,
-};
-
 /**
  * What an operator must be allowed: to read what it watches, to write its finalizer and status where it has handlers for them, and what it
  * declares as `access`.

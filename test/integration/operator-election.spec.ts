@@ -1,0 +1,375 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Server, connect as dial, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { KubeConfig } from '@kubernetes/client-node';
+import { build } from 'esbuild';
+import { connect } from '../../src/modules/kube/connect.js';
+import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { LEASES } from '../../src/modules/kube/lease-lock.js';
+import { Reflector } from '../../src/modules/kube/reflector.js';
+import { compareVersions } from '../../src/modules/kube/resource-version.js';
+import type { KubeObject, Projected } from '../../src/modules/kube/resource.js';
+import { identityOf } from '../../src/modules/operator/index.js';
+import { eventually, makeNamespace } from '../support/kube-fixtures.js';
+import { serveWidgets, type Widget, widget, WIDGETS } from '../support/operator-fixtures.js';
+
+const REPLICA = fileURLToPath(new URL('../support/operator-replica.ts', import.meta.url));
+/** The replica as one file: five processes that each compile it would take most of the time. It must lie where packages are found. */
+const BUNDLE = fileURLToPath(new URL(`../../node_modules/.cache/operator-replica-${process.pid}.mjs`, import.meta.url));
+
+/** One replica in a process of its own, and what it said. */
+class Replica {
+  readonly events = new Set<string>();
+  ready = false;
+  leading = false;
+  exitCode: number | null | undefined = undefined;
+  readonly #process: ChildProcess;
+
+  constructor(
+    namespace: string,
+    readonly identity: string,
+    kubeconfig?: string,
+  ) {
+    this.#process = spawn(process.execPath, ['--no-warnings', BUNDLE, namespace, identity], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS: '', ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }) },
+    });
+    this.#process.on('exit', (code) => {
+      this.exitCode = code;
+    });
+    const report = this.#process.stdio[3];
+    if (!(report instanceof Readable)) throw new Error('the replica has no descriptor 3');
+    createInterface(report).on('line', (line) => {
+      this.#take(JSON.parse(line) as { ready?: boolean; leading?: boolean; event?: string });
+    });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name);
+  }
+
+  async end(): Promise<void> {
+    if (this.exitCode !== undefined) return;
+    this.signal('SIGCONT');
+    this.signal('SIGKILL');
+    await eventually(`${this.identity} has ended`, () => this.exitCode !== undefined);
+  }
+
+  #take(line: { ready?: boolean; leading?: boolean; event?: string }): void {
+    if (line.ready !== undefined) this.ready = line.ready;
+    if (line.leading !== undefined) this.leading = line.leading;
+    if (line.event !== undefined) this.events.add(line.event);
+  }
+}
+
+interface Written extends Projected {
+  readonly writer: string;
+}
+
+/** Who wrote widgets and who held the lease, in the order of etcd: versions of one API server's objects are comparable. */
+class Chronicle {
+  readonly writes: Written[] = [];
+  readonly holders: Written[] = [];
+  readonly #reflectors: Reflector<Written>[];
+
+  constructor(client: KubeClient, namespace: string) {
+    const follow = (
+      type: typeof WIDGETS,
+      project: (raw: KubeObject) => Written,
+      list: Written[],
+    ): Reflector<Written> => {
+      const reflector = new Reflector<Written>({ client, type, project, namespace });
+      reflector.listen((event) => {
+        if (event.type === 'Added' || event.type === 'Modified') list.push(event.object);
+      });
+      reflector.start();
+      return reflector;
+    };
+    this.#reflectors = [
+      follow(
+        WIDGETS,
+        (raw) => ({ ...identityOf(raw), writer: String((raw as Widget).status?.['writer'] ?? '') }),
+        this.writes,
+      ),
+      follow(
+        LEASES,
+        (raw) => ({
+          ...identityOf(raw),
+          writer: (raw as { spec?: { holderIdentity?: string } }).spec?.holderIdentity ?? '',
+        }),
+        this.holders,
+      ),
+    ];
+  }
+
+  /** Writes whose writer did not hold the lease at that moment. */
+  unfenced(): string[] {
+    return this.writes
+      .filter(({ writer }) => writer !== '')
+      .filter(({ writer, resourceVersion }) => writer !== this.holderAt(resourceVersion))
+      .map(({ name, writer, resourceVersion }) => `${name}@${resourceVersion} by ${writer}`);
+  }
+
+  holderAt(version: string): string | undefined {
+    return this.holders.findLast(({ resourceVersion }) => compareVersions(resourceVersion, version) < 0)?.writer;
+  }
+
+  get ready(): boolean {
+    return this.#reflectors.every((reflector) => reflector.synced);
+  }
+
+  /** Until the chronicle holds everything up to now. */
+  async catchUp(client: KubeClient, namespace: string): Promise<void> {
+    const name = `marker-${Date.now()}`;
+    await client.create(WIDGETS, widget(namespace, name, { size: 1 }));
+    await eventually('the chronicle has caught up', () => this.writes.some((write) => write.name === name));
+    const { metadata } = await client.list(LEASES, { namespace });
+    await eventually('it knows the leases', () => {
+      const last = this.holders.at(-1);
+      return last !== undefined && compareVersions(last.resourceVersion, metadata.resourceVersion) >= 0;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#reflectors.map((reflector) => reflector.stop()));
+  }
+}
+
+describe('Leader election among replicas', () => {
+  let client: KubeClient;
+  let namespace: string;
+  let chronicle: Chronicle;
+  const replicas: Replica[] = [];
+  const cleanups: (() => Promise<void>)[] = [];
+
+  const start = async (count: number, kubeconfig?: string): Promise<void> => {
+    for (let index = 0; index < count; index += 1) {
+      replicas.push(new Replica(namespace, `replica-${replicas.length}`, kubeconfig));
+    }
+    await eventually('all replicas are ready', () => replicas.every((replica) => replica.ready), 60_000);
+  };
+  const leader = async (among: readonly Replica[] = replicas): Promise<Replica> => {
+    let found: Replica | undefined;
+    await eventually(
+      'a replica leads',
+      () => {
+        found = among.find((replica) => replica.leading);
+        return found !== undefined;
+      },
+      20_000,
+    );
+    if (found === undefined) throw new Error('no leader');
+    return found;
+  };
+  const put = async (name: string, size: number): Promise<void> => {
+    await client.create(WIDGETS, widget(namespace, name, { size }));
+  };
+  const handled = (name: string, by: readonly Replica[]): Promise<void> =>
+    eventually(
+      `${name} is handled`,
+      async () => {
+        const { status } = await client.get<Widget>(WIDGETS, { namespace, name });
+        return by.some(({ identity }) => identity === status?.['writer']);
+      },
+      20_000,
+    );
+  const others = (one: Replica): Replica[] => replicas.filter((replica) => replica !== one);
+  const pulses = (writer: string): number => chronicle.writes.filter((write) => write.writer === writer).length;
+
+  beforeAll(async () => {
+    await build({
+      entryPoints: [REPLICA],
+      outfile: BUNDLE,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      packages: 'external',
+      logLevel: 'error',
+    });
+    client = connect();
+    await serveWidgets(client);
+  });
+
+  beforeEach(async () => {
+    namespace = await makeNamespace(client, 'election');
+    chronicle = new Chronicle(client, namespace);
+    await put('pulse', 0);
+    await eventually('the chronicle is kept', () => chronicle.ready);
+  });
+
+  afterEach(async () => {
+    await Promise.all(replicas.splice(0).map((replica) => replica.end()));
+    for (const cleanup of cleanups.splice(0)) await cleanup();
+    await chronicle.stop();
+  });
+
+  afterAll(async () => {
+    client.close();
+    await rm(BUNDLE, { force: true });
+  });
+
+  it.each([2, 3, 5])(
+    'lets one of %d replicas write, all see every event, and another takes over when it is killed',
+    async (count) => {
+      await start(count);
+      const first = await leader();
+      await put('a', 1);
+      await handled('a', [first]);
+      await eventually('all replicas saw it', () => replicas.every(({ events }) => events.has('a 1')));
+      expect(replicas.filter((replica) => replica.leading)).toEqual([first]);
+
+      first.signal('SIGKILL');
+      await put('b', 2);
+      const second = await leader(others(first));
+      await handled('b', [second]);
+      await eventually('the new leader goes on', () => pulses(second.identity) > 0);
+
+      await chronicle.catchUp(client, namespace);
+      expect(chronicle.unfenced()).toEqual([]);
+      expect(pulses(first.identity)).toBeGreaterThan(1);
+    },
+    120_000,
+  );
+
+  it('lets a leader that was frozen past its lease write nothing when it wakes, and follow', async () => {
+    await start(3);
+    const first = await leader();
+    await eventually('it writes', () => pulses(first.identity) > 3);
+    first.signal('SIGSTOP');
+    await put('a', 1);
+    const second = await leader(others(first));
+    await handled('a', [second]);
+    await eventually('the new leader writes', () => pulses(second.identity) > 3);
+    await chronicle.catchUp(client, namespace);
+    const before = pulses(first.identity);
+    first.signal('SIGCONT');
+    await eventually('the old leader knows that it leads no more', () => !first.leading);
+    await put('b', 2);
+    await handled('b', [second]);
+    await eventually('the old leader reads on', () => first.events.has('b 2'));
+    await chronicle.catchUp(client, namespace);
+    expect(pulses(first.identity)).toBe(before);
+    expect(chronicle.unfenced()).toEqual([]);
+  }, 120_000);
+
+  it('lets a leader that is cut off stop, another take over, and the first read on when it is back', async () => {
+    const gate = await Gate.open();
+    cleanups.push(() => gate.close());
+    await start(1, gate.kubeconfig);
+    const first = await leader();
+    await start(1);
+    await eventually('it writes', () => pulses(first.identity) > 3);
+    gate.cut();
+    await eventually('it stops leading by itself', () => !first.leading);
+    await put('a', 1);
+    const second = await leader(others(first));
+    await handled('a', [second]);
+    expect(first.events.has('a 1')).toBe(false);
+    gate.mend();
+    await eventually('it reads on', () => first.events.has('a 1'), 60_000);
+    await chronicle.catchUp(client, namespace);
+    expect(first.leading).toBe(false);
+    expect(chronicle.unfenced()).toEqual([]);
+  }, 120_000);
+
+  it('hands the lease over at once when the leader is told to stop, and exits with 0', async () => {
+    await start(2);
+    const first = await leader();
+    first.signal('SIGTERM');
+    const second = await leader(others(first));
+    await put('a', 1);
+    await handled('a', [second]);
+    await eventually('the first has ended', () => first.exitCode !== undefined);
+    expect(first.exitCode).toBe(0);
+    const lease = await client.get<KubeObject & { spec?: { leaseTransitions?: number } }>(LEASES, {
+      namespace,
+      name: 'scribe',
+    });
+    // Given back and taken, not waited for: a lease that expires is taken from its holder.
+    expect(lease.spec?.leaseTransitions).toBe(1);
+    expect(chronicle.holders.map(({ writer }) => writer)).toContain('');
+    await chronicle.catchUp(client, namespace);
+    expect(chronicle.unfenced()).toEqual([]);
+  }, 120_000);
+});
+
+/** A way to the API server that can be cut: connections break, new ones are refused. */
+class Gate {
+  readonly #server: Server;
+  readonly #folder: string;
+  readonly #sockets = new Set<Socket>();
+  #cut = false;
+
+  static async open(): Promise<Gate> {
+    const config = new KubeConfig();
+    config.loadFromDefault();
+    const cluster = config.getCurrentCluster();
+    if (cluster === null) throw new Error('the kubeconfig names no cluster');
+    const target = new URL(cluster.server);
+    const folder = await mkdtemp(join(tmpdir(), 'gate-'));
+    const gate = new Gate(target, folder);
+    const port = await gate.#listen();
+    const text = readFileSync(process.env['KUBECONFIG'] ?? '', 'utf8').replaceAll(
+      target.host,
+      `${target.hostname}:${port}`,
+    );
+    await writeFile(gate.kubeconfig, text);
+    return gate;
+  }
+
+  private constructor(target: URL, folder: string) {
+    this.#folder = folder;
+    this.#server = createServer((socket) => {
+      if (this.#cut) {
+        socket.destroy();
+        return;
+      }
+      const upstream = dial(Number(target.port), target.hostname);
+      for (const end of [socket, upstream]) {
+        this.#sockets.add(end);
+        end.on('error', () => end.destroy());
+        end.on('close', () => {
+          this.#sockets.delete(end);
+          socket.destroy();
+          upstream.destroy();
+        });
+      }
+      socket.pipe(upstream).pipe(socket);
+    });
+  }
+
+  get kubeconfig(): string {
+    return join(this.#folder, 'kubeconfig');
+  }
+
+  cut(): void {
+    this.#cut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mend(): void {
+    this.#cut = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.#server.close();
+    await rm(this.#folder, { recursive: true });
+  }
+
+  #listen(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#server.listen(0, '127.0.0.1', () => {
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+}
