@@ -127,17 +127,16 @@ describe('the manifests', () => {
       ['list', 'apps', 'statefulsets', everywhere],
       ['list', 'apps', 'daemonsets', everywhere],
       ['list', 'batch', 'jobs', everywhere],
+      ['list', '', 'replicationcontrollers', everywhere],
       ['create', 'datapath.observer', 'datapathresults', 'any'],
       ['patch', 'datapath.observer', 'datapathresults', 'any'],
-      ['delete', 'datapath.observer', 'datapathresults', 'any'],
       ['watch', 'datapath.observer', 'datapathresults', everywhere],
       ['patch', 'datapath.observer', 'datapathresults/status', 'any'],
-      ['create', 'events.k8s.io', 'events', 'any'],
       ['create', 'authentication.k8s.io', 'tokenreviews', everywhere],
       ['create', 'authorization.k8s.io', 'subjectaccessreviews', everywhere],
       ['create', 'coordination.k8s.io', 'leases', own],
-      ['get', 'coordination.k8s.io', 'leases/datapath-controller', own],
-      ['patch', 'coordination.k8s.io', 'leases/datapath-controller', own],
+      ['get', 'coordination.k8s.io', 'leases', own],
+      ['patch', 'coordination.k8s.io', 'leases', own],
     ])('include to %s %s %s in %j', async (verb, group, resource, namespace) => {
       expect(await allowed(serverSide, CONTROLLER, { verb, group, resource, namespace })).toBe(true);
     });
@@ -157,10 +156,11 @@ describe('the manifests', () => {
       ['patch', '', 'namespaces', everywhere],
       ['patch', 'apps', 'deployments', own],
       ['update', 'datapath.observer', 'datapathresults', 'any'],
+      ['delete', 'datapath.observer', 'datapathresults', 'any'],
       ['deletecollection', 'datapath.observer', 'datapathresults', 'any'],
       ['create', 'coordination.k8s.io', 'leases', 'any'],
-      ['patch', 'coordination.k8s.io', 'leases/another', own],
-      ['delete', 'coordination.k8s.io', 'leases/datapath-controller', own],
+      ['delete', 'coordination.k8s.io', 'leases', own],
+      ['list', 'coordination.k8s.io', 'leases', own],
       ['get', 'apiextensions.k8s.io', 'customresourcedefinitions', everywhere],
       ['get', 'rbac.authorization.k8s.io', 'clusterroles', everywhere],
       ['impersonate', '', 'users', everywhere],
@@ -181,17 +181,17 @@ describe('the manifests', () => {
   });
 });
 
-/** `resource` may name a subresource (`pods/log`), or for Leases the object (`leases/name`). */
 interface Access {
   readonly verb: string;
   readonly group: string;
+  /** With its subresource: `pods/log`. */
   readonly resource: string;
   /** Empty: in all namespaces. */
   readonly namespace: string;
 }
 
 async function allowed(controlPlane: ControlPlane, user: string, access: Access): Promise<boolean> {
-  const [resource, detail] = access.resource.split('/');
+  const [resource, subresource] = access.resource.split('/');
   const { text } = await controlPlane.request('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SubjectAccessReview',
@@ -203,7 +203,7 @@ async function allowed(controlPlane: ControlPlane, user: string, access: Access)
         group: access.group,
         resource,
         namespace: access.namespace,
-        ...(detail === undefined ? {} : resource === 'leases' ? { name: detail } : { subresource: detail }),
+        ...(subresource === undefined ? {} : { subresource }),
       },
     },
   });

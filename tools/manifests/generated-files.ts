@@ -1,5 +1,6 @@
 /** The list of files that are made from sources. Whoever adds a generated file adds an entry here. */
 import { stringify } from 'yaml';
+import { controllerRole } from './controller-role.js';
 import { customResourceDefinition } from './custom-resource-definition.js';
 import type { CustomResource } from './custom-resource-definition.js';
 import { datapathResultResource } from './datapath-result.crd.js';
@@ -12,6 +13,10 @@ export interface GeneratedFile {
 
 export const generatedFiles: readonly GeneratedFile[] = [
   crd(datapathResultResource, 'src/modules/results/datapath-result.schema.ts'),
+  {
+    file: 'config/rbac/role.yaml',
+    content: () => `${generatedFrom('the operators and tools/manifests/controller-role.ts')}${controllerRole()}`,
+  },
 ];
 
 function crd(resource: CustomResource, source: string): GeneratedFile {
