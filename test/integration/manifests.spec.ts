@@ -98,6 +98,78 @@ describe('the manifests', () => {
     expect(await apply(privileged)).toMatchObject({ code: 1, stderr: expect.stringContaining('PodSecurity') });
   });
 
+  it('hold a network policy that is accepted by apply, then by apply --server-side', async () => {
+    const policy = await clientSide.kubectlOk(['kustomize', `${ROOT}/config/network-policy`]);
+    for (const flags of [[], ['--server-side']]) {
+      expectQuiet(await clientSide.kubectl(['apply', ...flags, '-f', '-'], { input: policy }));
+    }
+  });
+
+  it('take the place of a Deployment that already runs in perf-ns, and leave that namespace as it is', async () => {
+    const labels = { app: 'datapath-controller' };
+    const former = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'datapath-controller', namespace: 'perf-ns' },
+      spec: {
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            nodeSelector: { former: 'yes' },
+            containers: [
+              {
+                name: 'controller',
+                image: 'former',
+                args: ['--former'],
+                ports: [{ containerPort: 8082, name: 'http' }],
+              },
+            ],
+          },
+        },
+      },
+    };
+    await clientSide.kubectlOk(['create', 'namespace', 'perf-ns']);
+    await clientSide.kubectlOk(['apply', '-f', '-'], { input: JSON.stringify(former) });
+    const dropIn = await clientSide.kubectlOk(['kustomize', `${ROOT}/config/overlays/drop-in`]);
+    expectQuiet(await clientSide.kubectl(['apply', '-f', '-'], { input: dropIn }));
+    expect(documents(dropIn).filter(({ kind }) => kind === 'Namespace')).toEqual([]);
+
+    const json = await clientSide.kubectlOk([
+      'get',
+      'deployment',
+      'datapath-controller',
+      '-n',
+      'perf-ns',
+      '-o',
+      'json',
+    ]);
+    const { spec } = JSON.parse(json) as {
+      readonly spec: {
+        readonly selector: { readonly matchLabels: object };
+        readonly template: { readonly spec: { readonly containers: readonly { readonly args: readonly string[] }[] } };
+      };
+    };
+    expect(spec.selector.matchLabels).toEqual(labels);
+    expect(spec.template.spec).not.toHaveProperty('nodeSelector.former');
+    expect(spec.template.spec.containers).toHaveLength(1);
+    expect(spec.template.spec.containers[0]?.args).toContain('--api-bind-address=:8082');
+    const service = await clientSide.kubectlOk([
+      'get',
+      'service',
+      'datapath-controller',
+      '-n',
+      'perf-ns',
+      '-o',
+      'json',
+    ]);
+    expect(JSON.parse(service)).toMatchObject({
+      spec: { selector: labels, ports: [{ name: 'http', port: 8082 }, {}] },
+    });
+    const binding = await clientSide.kubectlOk(['get', 'clusterrolebinding', 'datapath-controller', '-o', 'json']);
+    expect(JSON.parse(binding)).toMatchObject({ subjects: [{ name: 'datapath-controller', namespace: 'perf-ns' }] });
+  });
+
   it('hold samples that are accepted in a restricted namespace, without a warning', async () => {
     const samples = await serverSide.kubectlOk(['kustomize', `${ROOT}/config/samples`]);
     expectQuiet(await serverSide.kubectl(['apply', '-f', '-'], { input: samples }));
