@@ -1,6 +1,6 @@
 /** Which results an answer is about. */
-import { OUTCOMES } from '../datapath/vocabulary.js';
-import type { Outcome } from '../datapath/vocabulary.js';
+import { FAILURE_CLASSES, OUTCOMES } from '../datapath/vocabulary.js';
+import type { FailureClass, Outcome } from '../datapath/vocabulary.js';
 import type { LabelSelector } from './label-selector.js';
 import { VACANT } from './result-table.js';
 import type { ResultTable, TextColumn } from './result-table.js';
@@ -12,6 +12,7 @@ export interface ResultFilter {
   readonly runs?: readonly string[];
   readonly nodes?: readonly string[];
   readonly outcomes?: readonly Outcome[];
+  readonly failureClasses?: readonly FailureClass[];
   /** Created at or after this, milliseconds since the epoch. */
   readonly sinceMs?: number;
   /** Created before this, milliseconds since the epoch. */
@@ -31,6 +32,14 @@ export function markMatching(table: ResultTable, filter: ResultFilter): Uint8Arr
   if (filter.namespaces !== undefined) keepTexts(marks, table.column('namespace'), filter.namespaces);
   if (filter.runs !== undefined) keepTexts(marks, table.column('run'), filter.runs);
   if (filter.nodes !== undefined) keepTexts(marks, table.column('node'), filter.nodes);
+  if (filter.failureClasses !== undefined) {
+    const classes = new Uint8Array(FAILURE_CLASSES.length + 1);
+    for (const name of filter.failureClasses) classes[FAILURE_CLASSES.indexOf(name) + 1] = 1;
+    const { failureClasses } = table;
+    for (let slot = 0; slot < limit; slot++) {
+      marks[slot] = (marks[slot] as number) & (classes[failureClasses[slot] as number] as number);
+    }
+  }
   const { sinceMs, untilMs } = filter;
   if (sinceMs !== undefined || untilMs !== undefined) {
     const since = sinceMs ?? -Infinity;

@@ -9,6 +9,7 @@ import type { ResultState } from '../../src/datapath/result-state.js';
 import { API_ADAPTER_OPTIONS, ApiModule, configureApi, ReadModel } from '../../src/modules/api/index.js';
 import type { Workload } from '../../src/modules/api/index.js';
 import { API_CLOCK } from '../../src/modules/api/api-clock.js';
+import { systemClock } from '../../src/modules/kube/clock.js';
 import type { Store } from '../../src/modules/kube/resource.js';
 import { ResultIndex } from '../../src/modules/results/result-index.js';
 
@@ -72,7 +73,7 @@ export interface ApiAnswer {
 export async function startApi(): Promise<ApiApp> {
   const module = await Test.createTestingModule({ imports: [FilledModelModule, ApiModule] })
     .overrideProvider(API_CLOCK)
-    .useValue({ epochMs: () => TEST_NOW_MS, epochNs: () => fromEpochMs(TEST_NOW_MS), monotonicMs: () => 0 })
+    .useValue({ ...systemClock, epochMs: () => TEST_NOW_MS, epochNs: () => fromEpochMs(TEST_NOW_MS) })
     .compile();
   const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(API_ADAPTER_OPTIONS));
   configureApi(app);

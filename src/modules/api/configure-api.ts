@@ -6,7 +6,6 @@ import type { Socket } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify';
 import type { Server } from 'node:http';
-import { negotiate } from './accept.js';
 import { ParameterPipe } from './parameter.pipe.js';
 import { Problem, PROBLEM_TYPE } from './problem.js';
 import type { ProblemName } from './problem.js';
@@ -72,13 +71,8 @@ function refuse(request: FastifyRequest, routes: RouteTable): Problem | undefine
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
     return new Problem('content-too-large', 'No call takes a body', { headers: { connection: 'close' } });
   }
-  if (request.url.startsWith('/api/') && negotiate(request.headers.accept, MEDIA_TYPES) === undefined) {
-    return new Problem('not-acceptable', `This path gives ${MEDIA_TYPES.join(', ')}`);
-  }
   return undefined;
 }
-
-const MEDIA_TYPES = ['application/json'] as const;
 
 /** No answer carries a CORS header: a web page of another origin never reads one. */
 function securityHeaders(reply: FastifyReply): void {

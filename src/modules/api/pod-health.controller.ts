@@ -6,10 +6,12 @@ import { API_CLOCK } from './api-clock.js';
 import { podHealth } from './pod-health.js';
 import { PodHealthQuery } from './pod-health.schema.js';
 import type { PodHealthAnswer } from './pod-health.schema.js';
+import { Produces } from './produces.js';
 import { ReadModel } from './read-model.js';
 import { SyncedGuard } from './synced.guard.js';
 
 @Controller('api/v1')
+@Produces('application/json')
 @UseGuards(SyncedGuard)
 export class PodHealthController {
   constructor(

@@ -15,7 +15,7 @@ const DNS_SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]
 const LABEL_VALUE = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
 /** A parameter that may be repeated; an empty one counts as not given, as in the calls of kubectl. */
-function repeatable<T extends z.ZodType>(member: T, dropEmpty: boolean): z.ZodType<z.output<T>[] | undefined> {
+export function repeatable<T extends z.ZodType>(member: T, dropEmpty: boolean): z.ZodType<z.output<T>[] | undefined> {
   return z.preprocess(
     (value) => {
       if (value === undefined) return undefined;
@@ -32,11 +32,20 @@ function repeatable<T extends z.ZodType>(member: T, dropEmpty: boolean): z.ZodTy
 
 /** A whole number in decimal digits, once. */
 export function wholeNumber(min: number, max: number, fallback: number): z.ZodType<number> {
+  return z.preprocess(readDigits, digits(min, max).default(fallback)) as z.ZodType<number>;
+}
+
+export function optionalWholeNumber(min: number, max: number): z.ZodType<number | undefined> {
+  return z.preprocess(readDigits, digits(min, max).optional()) as z.ZodType<number | undefined>;
+}
+
+function digits(min: number, max: number): z.ZodInt {
   const rule = `must be given once, as a whole number from ${String(min)} to ${String(max)}`;
-  return z.preprocess(
-    (value) => (typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value),
-    z.int(rule).min(min, rule).max(max, rule).default(fallback),
-  ) as z.ZodType<number>;
+  return z.int(rule).min(min, rule).max(max, rule);
+}
+
+function readDigits(value: unknown): unknown {
+  return typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
 }
 
 const namespace = repeatable(

@@ -1,5 +1,5 @@
 /** From the parameters of a call to the filter of the statistics. */
-import type { Outcome } from '../../datapath/vocabulary.js';
+import type { FailureClass, Outcome } from '../../datapath/vocabulary.js';
 import type { LabelSelector } from '../../statistics/label-selector.js';
 import type { ResultFilter } from '../../statistics/result-filter.js';
 import { epochMsOf } from './query-parameters.js';
@@ -11,6 +11,7 @@ export interface FilterParameters {
   readonly run?: readonly string[] | undefined;
   readonly node?: readonly string[] | undefined;
   readonly outcome?: readonly Outcome[] | undefined;
+  readonly failureClass?: readonly FailureClass[] | undefined;
   readonly since?: When | undefined;
   readonly until?: When | undefined;
 }
@@ -25,6 +26,7 @@ export function resultFilter(query: FilterParameters, nowMs: number): ResultFilt
     ...(query.run === undefined ? {} : { runs: query.run }),
     ...(query.node === undefined ? {} : { nodes: query.node }),
     ...(query.outcome === undefined ? {} : { outcomes: query.outcome }),
+    ...(query.failureClass === undefined ? {} : { failureClasses: query.failureClass }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };

@@ -4,6 +4,7 @@ import type { ResultFilter } from '../../statistics/result-filter.js';
 import type { Clock } from '../kube/clock.js';
 import { API_CLOCK } from './api-clock.js';
 import { resultFilter } from './result-query.js';
+import { Produces } from './produces.js';
 import { ReadModel } from './read-model.js';
 import { statisticAnswer } from './statistic-answer.js';
 import { StatisticQuery } from './statistic.schema.js';
@@ -12,6 +13,7 @@ import { SyncedGuard } from './synced.guard.js';
 
 /** The three statistics. */
 @Controller('api/v1')
+@Produces('application/json')
 @UseGuards(SyncedGuard)
 export class StatisticsController {
   constructor(

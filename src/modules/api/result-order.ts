@@ -1,0 +1,120 @@
+/** In which order results are listed. */
+import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import type { Metric } from '../../datapath/vocabulary.js';
+import type { ResultTable } from '../../statistics/result-table.js';
+import { TopK } from '../../statistics/top-k.js';
+import type { Place } from './cursor.js';
+import { Problem } from './problem.js';
+
+export const SORTS = ['createdAt', 'name', 'timeToStart', 'timeToDatapathReady', 'datapathDelay'] as const;
+export type SortKey = (typeof SORTS)[number];
+
+export interface Sort {
+  readonly by: SortKey;
+  readonly descending: boolean;
+}
+
+export interface Page {
+  /** Uids of results that were there when the page was made. */
+  readonly uids: readonly string[];
+  /** Where the next page begins, if there is more. */
+  readonly next?: Place;
+}
+
+/**
+ * A page of the results that are marked, by a key that never changes: creation, or namespace and name. Whatever is written between
+ * two pages, a result that was there all along comes exactly once.
+ */
+export function pageByFixedKey(
+  table: ResultTable,
+  marks: Uint8Array,
+  { by, descending }: Sort,
+  limit: number,
+  after: { readonly key: number | string; readonly uid: string } | undefined,
+): Page {
+  const { createdMs } = table;
+  const keyOf = (slot: number): number | string =>
+    by === 'createdAt' ? (createdMs[slot] as number) : `${table.text('namespace', slot) as string}/${table.name(slot)}`;
+  const sign = descending ? -1 : 1;
+  const compareTo = (slot: number, key: number | string, uid: string): number => {
+    const own = keyOf(slot);
+    if (own !== key) return own < key ? -1 : 1;
+    const ownUid = table.uid(slot);
+    return ownUid < uid ? -1 : ownUid > uid ? 1 : 0;
+  };
+  const first = new TopK<number>(limit + 1, (a, b) => sign * compareTo(a, keyOf(b), table.uid(b)));
+  for (let slot = 0; slot < marks.length; slot++) {
+    if (marks[slot] === 0) continue;
+    if (after !== undefined && sign * compareTo(slot, after.key, after.uid) <= 0) continue;
+    first.add(slot);
+  }
+  const slots = first.sorted();
+  const shown = slots.slice(0, limit);
+  const uids = shown.map((slot) => table.uid(slot));
+  const last = shown.at(-1);
+  return slots.length > limit && last !== undefined
+    ? { uids, next: { key: keyOf(last), uid: table.uid(last) } }
+    : { uids };
+}
+
+/** Milliseconds that a list is kept after it was last asked for. */
+const KEEP_MS = 5 * 60_000;
+/** Lists kept at most: each is a reference per result. */
+const MAX_LISTS = 16;
+
+interface KeptList {
+  readonly uids: readonly string[];
+  usedMs: number;
+}
+
+/**
+ * Orders by a value that changes while a caller reads: kept as they were at the first page, so that the pages fit together. The
+ * results themselves are shown as they are now. Ties come in the order in which they were first seen.
+ */
+@Injectable()
+export class KeptLists {
+  readonly #lists = new Map<string, KeptList>();
+
+  /** The first page of results by a metric; those without a value come last. */
+  first(table: ResultTable, marks: Uint8Array, { by, descending }: Sort, limit: number, nowMs: number): Page {
+    const metric = by as Metric;
+    const values = table.values(metric);
+    const { slots, length } = table.order(metric);
+    const uids: string[] = [];
+    for (let i = 0; i < length; i++) {
+      const slot = slots[descending ? length - 1 - i : i] as number;
+      if (marks[slot] === 1) uids.push(table.uid(slot));
+    }
+    for (let slot = 0; slot < marks.length; slot++) {
+      if (marks[slot] === 1 && Number.isNaN(values[slot])) uids.push(table.uid(slot));
+    }
+    if (uids.length <= limit) return { uids };
+    this.#forgetOld(nowMs);
+    const list = randomUUID();
+    this.#lists.set(list, { uids, usedMs: nowMs });
+    return { uids: uids.slice(0, limit), next: { list, at: limit } };
+  }
+
+  /** @throws Problem 410 where the list isn't kept any more, or another replica keeps it */
+  next(list: string, at: number, limit: number, nowMs: number): Page {
+    const kept = this.#lists.get(list);
+    if (kept === undefined || nowMs - kept.usedMs > KEEP_MS) {
+      throw new Problem(
+        'cursor-expired',
+        'The list behind this cursor is no longer kept; ask again for its first page',
+      );
+    }
+    kept.usedMs = nowMs;
+    const uids = kept.uids.slice(at, at + limit);
+    return at + limit < kept.uids.length ? { uids, next: { list, at: at + limit } } : { uids };
+  }
+
+  /** Makes room for one more. */
+  #forgetOld(nowMs: number): void {
+    const byUse = [...this.#lists].toSorted(([, a], [, b]) => b.usedMs - a.usedMs);
+    byUse.forEach(([list, { usedMs }], i) => {
+      if (nowMs - usedMs > KEEP_MS || i >= MAX_LISTS - 1) this.#lists.delete(list);
+    });
+  }
+}
