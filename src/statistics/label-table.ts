@@ -59,7 +59,7 @@ export class LabelTable {
     }
     const rare = this.#rare.get(slot);
     if (rare !== undefined) {
-      for (const column of [...rare]) {
+      for (const column of rare) {
         if (!Object.hasOwn(labels, column.key)) this.#detach(column, slot, numberIn(column, slot));
       }
     }

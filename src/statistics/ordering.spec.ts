@@ -35,7 +35,7 @@ describe('SortedSlots', () => {
     });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 200 }), (changes) => {
-        const keys = new Array<number>(31).fill(NaN);
+        const keys = Array.from({ length: 31 }, () => NaN);
         const sorted = new SortedSlots((slot) => keys[slot] as number);
         const check = (): void => {
           const { slots, keys: numbers, length } = sorted.sorted();

@@ -7,6 +7,9 @@ import type { PodObservation } from '../../src/datapath/pod-observation.js';
 import { fromEpochMs } from '../../src/datapath/instant.js';
 import type { ResultState } from '../../src/datapath/result-state.js';
 import { API_ADAPTER_OPTIONS, ApiModule, configureApi, ReadModel } from '../../src/modules/api/index.js';
+import { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { SETTINGS } from '../../src/settings/settings.js';
+import type { ApiAuth } from '../../src/modules/api/api-auth.js';
 import type { Workload } from '../../src/modules/api/index.js';
 import { API_CLOCK } from '../../src/modules/api/api-clock.js';
 import { systemClock } from '../../src/modules/kube/clock.js';
@@ -54,7 +57,14 @@ export class FilledReadModel extends ReadModel {
 }
 
 @Global()
-@Module({ providers: [{ provide: ReadModel, useClass: FilledReadModel }], exports: [ReadModel] })
+@Module({
+  providers: [
+    { provide: ReadModel, useClass: FilledReadModel },
+    { provide: SETTINGS, useValue: { apiAuth: 'none' } },
+    { provide: KubeClient, useValue: undefined },
+  ],
+  exports: [ReadModel, SETTINGS, KubeClient],
+})
 class FilledModelModule {}
 
 export interface ApiApp {
@@ -70,12 +80,25 @@ export interface ApiAnswer {
   json<T>(): T;
 }
 
-export async function startApi(): Promise<ApiApp> {
+export interface ApiOptions {
+  /** Who may ask; everybody unless said otherwise. */
+  readonly auth: ApiAuth;
+  /** Where is asked who may. */
+  readonly client: KubeClient;
+}
+
+export async function startApi({ auth, client }: Partial<ApiOptions> = {}): Promise<ApiApp> {
   const module = await Test.createTestingModule({ imports: [FilledModelModule, ApiModule] })
     .overrideProvider(API_CLOCK)
     .useValue({ ...systemClock, epochMs: () => TEST_NOW_MS, epochNs: () => fromEpochMs(TEST_NOW_MS) })
+    .overrideProvider(SETTINGS)
+    .useValue({ apiAuth: auth ?? 'none' })
+    .overrideProvider(KubeClient)
+    .useValue(client)
     .compile();
-  const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(API_ADAPTER_OPTIONS));
+  const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(API_ADAPTER_OPTIONS), {
+    logger: false,
+  });
   configureApi(app);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();

@@ -2,6 +2,7 @@ import { Controller, Get, Inject, Query, UseGuards } from '@nestjs/common';
 import { formatInstant, fromEpochMs } from '../../datapath/instant.js';
 import { formatSelector } from '../../statistics/label-selector.js';
 import type { Clock } from '../kube/clock.js';
+import { AccessGuard } from './access.guard.js';
 import { API_CLOCK } from './api-clock.js';
 import { podHealth } from './pod-health.js';
 import { PodHealthQuery } from './pod-health.schema.js';
@@ -12,7 +13,7 @@ import { SyncedGuard } from './synced.guard.js';
 
 @Controller('api/v1')
 @Produces('application/json')
-@UseGuards(SyncedGuard)
+@UseGuards(AccessGuard, SyncedGuard)
 export class PodHealthController {
   constructor(
     private readonly model: ReadModel,

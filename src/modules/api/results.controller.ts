@@ -8,6 +8,7 @@ import { formatSelector } from '../../statistics/label-selector.js';
 import { markMatching } from '../../statistics/result-filter.js';
 import type { ResultFilter } from '../../statistics/result-filter.js';
 import type { Clock } from '../kube/clock.js';
+import { AccessGuard } from './access.guard.js';
 import { negotiate } from './accept.js';
 import { API_CLOCK } from './api-clock.js';
 import { CSV_HEADER, csvLine } from './csv.js';
@@ -37,7 +38,7 @@ const Uid = z
 
 /** The records themselves. */
 @Controller('api/v1')
-@UseGuards(SyncedGuard)
+@UseGuards(AccessGuard, SyncedGuard)
 export class ResultsController {
   constructor(
     private readonly model: ReadModel,

@@ -2,6 +2,7 @@ import { Controller, Get, Inject, Query, UseGuards } from '@nestjs/common';
 import type { Metric } from '../../datapath/vocabulary.js';
 import type { ResultFilter } from '../../statistics/result-filter.js';
 import type { Clock } from '../kube/clock.js';
+import { AccessGuard } from './access.guard.js';
 import { API_CLOCK } from './api-clock.js';
 import { resultFilter } from './result-query.js';
 import { Produces } from './produces.js';
@@ -14,7 +15,7 @@ import { SyncedGuard } from './synced.guard.js';
 /** The three statistics. */
 @Controller('api/v1')
 @Produces('application/json')
-@UseGuards(SyncedGuard)
+@UseGuards(AccessGuard, SyncedGuard)
 export class StatisticsController {
   constructor(
     private readonly model: ReadModel,

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { formatSelector, matchesSelector } from '../../statistics/label-selector.js';
 import type { Clock } from '../kube/clock.js';
+import { AccessGuard } from './access.guard.js';
 import { API_CLOCK } from './api-clock.js';
 import { Produces } from './produces.js';
 import { resultFilter } from './result-query.js';
@@ -15,7 +16,7 @@ const EVENT_STREAM = 'text/event-stream';
 
 /** Changes as they happen, as Server-Sent Events. */
 @Controller('api/v1')
-@UseGuards(SyncedGuard)
+@UseGuards(AccessGuard, SyncedGuard)
 export class StreamController {
   constructor(
     private readonly hub: StreamHub,

@@ -36,7 +36,7 @@ export class ResultIndex {
   }
 
   *values(): IterableIterator<ResultState> {
-    for (const uid of [...this.table.uids()]) {
+    for (const uid of this.table.uids()) {
       const state = this.table.get(uid);
       if (state !== undefined) yield state;
     }
