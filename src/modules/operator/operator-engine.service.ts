@@ -244,7 +244,6 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
   #lead(leading: boolean): void {
     if (this.#leading === leading) return;
     this.#leading = leading;
-    this.#context.logger.log(leading ? 'This replica leads' : 'This replica does not lead any more');
     this.#context.metrics.leading(this.#context.options.leaderElection?.name ?? 'none', leading);
     if (leading) {
       this.#activate();
