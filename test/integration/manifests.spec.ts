@@ -105,6 +105,15 @@ describe('the manifests', () => {
     }
   });
 
+  it('hold an account for Prometheus that may read metrics and nothing else', async () => {
+    expectQuiet(await serverSide.kubectl(['apply', '-f', `${ROOT}/config/prometheus/metrics-reader.yaml`]));
+    await clientSide.kubectlOk(['kustomize', `${ROOT}/config/prometheus`]);
+    const reader = 'system:serviceaccount:datapath-observer:datapath-metrics-reader';
+    expect(await allowed(serverSide, reader, { verb: 'get', path: '/metrics' })).toBe(true);
+    expect(await allowed(serverSide, reader, { verb: 'get', path: '/logs' })).toBe(false);
+    expect(await allowed(serverSide, reader, { verb: 'list', group: '', resource: 'pods', namespace: '' })).toBe(false);
+  });
+
   it('take the place of a Deployment that already runs in perf-ns, and leave that namespace as it is', async () => {
     const labels = { app: 'datapath-controller' };
     const former = {
@@ -253,7 +262,7 @@ describe('the manifests', () => {
   });
 });
 
-interface Access {
+interface ResourceAccess {
   readonly verb: string;
   readonly group: string;
   /** With its subresource: `pods/log`. */
@@ -262,28 +271,36 @@ interface Access {
   readonly namespace: string;
 }
 
-async function allowed(controlPlane: ControlPlane, user: string, access: Access): Promise<boolean> {
-  const [resource, subresource] = access.resource.split('/');
+interface PathAccess {
+  readonly verb: string;
+  readonly path: string;
+}
+
+/** Asks the API server itself. */
+async function allowed(
+  controlPlane: ControlPlane,
+  user: string,
+  access: ResourceAccess | PathAccess,
+): Promise<boolean> {
+  const groups = [
+    'system:serviceaccounts',
+    `system:serviceaccounts:${user.split(':')[2] ?? ''}`,
+    'system:authenticated',
+  ];
   const { text } = await controlPlane.request('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SubjectAccessReview',
-    spec: {
-      user,
-      groups: ['system:serviceaccounts', `system:serviceaccounts:${user.split(':')[2] ?? ''}`, 'system:authenticated'],
-      resourceAttributes: {
-        verb: access.verb,
-        group: access.group,
-        resource,
-        namespace: access.namespace,
-        ...(subresource === undefined ? {} : { subresource }),
-      },
-    },
+    spec: { user, groups, ...attributesOf(access) },
   });
-  const review = JSON.parse(text) as {
-    readonly status?: { readonly allowed?: boolean };
-  };
-  if (review.status?.allowed === undefined) throw new Error(`no answer: ${JSON.stringify(review)}`);
+  const review = JSON.parse(text) as { readonly status?: { readonly allowed?: boolean } };
+  if (review.status?.allowed === undefined) throw new Error(`no answer: ${text}`);
   return review.status.allowed;
+}
+
+function attributesOf(access: ResourceAccess | PathAccess): object {
+  if ('path' in access) return { nonResourceAttributes: access };
+  const [resource, subresource] = access.resource.split('/');
+  return { resourceAttributes: { ...access, resource, ...(subresource === undefined ? {} : { subresource }) } };
 }
 
 /** Success, and not a word on standard error: that is where kubectl prints the API server's warnings. */
