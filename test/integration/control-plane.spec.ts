@@ -152,7 +152,7 @@ describe('control plane', () => {
   });
 
   it('leaves nothing behind when the process that started it is killed, its command neither', async () => {
-    const runner = commandLine(['run', '--no-audit', '--', 'sh', '-c', 'echo "$CONTROL_PLANE_STATE"; exec sleep 600']);
+    const runner = commandLine(['run', '--no-audit', '--', 'sh', '-c', 'echo "$CONTROL_PLANE_STATE"; sleep 600; true']);
     if (runner.stdout === null) throw new Error('no pipe');
     const [folder] = (await once(createInterface({ input: runner.stdout }), 'line')) as [string];
     const { supervisor } = JSON.parse(readFileSync(`${folder}/state.json`, 'utf8')) as State;

@@ -58,12 +58,19 @@ export function writeCredentials(
   };
 }
 
-interface Place {
+/** Where a component keeps its things, and where it runs. */
+export interface Place {
   readonly folder: string;
   readonly placement: Placement;
 }
 
-function inPlace({ folder, placement }: Place, name: string, command: string, args: readonly string[]): ProcessSpec {
+/** A process in its place: the prefix before its command, a log of its own. */
+export function inPlace(
+  { folder, placement }: Place,
+  name: string,
+  command: string,
+  args: readonly string[],
+): ProcessSpec {
   const [head = command, ...rest] = [...placement.commandPrefix, command, ...args];
   return { name, command: head, args: rest, log: join(folder, 'logs', `${name}.log`) };
 }

@@ -16,6 +16,7 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const folder = process.argv[2];
 if (folder === undefined) throw new Error('usage: node supervisor-process.mjs <state folder>');
@@ -116,12 +117,40 @@ async function stop({ name, signal = 'SIGTERM', graceMs = 5_000 }) {
   return result;
 }
 
+/** All processes below the given one, from the process table as it is now. */
+function descendantsOf(root) {
+  const table = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout ?? '';
+  const rows = table.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+  const found = [root];
+  // The list grows while it is walked: children of children follow.
+  for (const parent of found) found.push(...rows.filter(([, ppid]) => ppid === parent).map(([pid]) => pid));
+  return found.map((pid) => ({ pid, startTime: startTimeOf(pid) })).filter(({ startTime }) => startTime !== undefined);
+}
+
+/** Ends the commands of others that ran on this control plane, with all that they started. */
+async function endAdopted() {
+  const victims = adopted
+    .filter(({ pid, startTime }) => startTimeOf(pid) === startTime)
+    .flatMap(({ pid }) => descendantsOf(pid));
+  const left = () => victims.filter(({ pid, startTime }) => startTimeOf(pid) === startTime);
+  const signal = (name) => {
+    for (const { pid } of left()) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error;
+      }
+    }
+  };
+  signal('SIGTERM');
+  for (let waited = 0; waited < 2_000 && left().length > 0; waited += 20) await delay(20);
+  signal('SIGKILL');
+}
+
 /** Ends all processes, newest first, then undoes what they left, then the state folder goes. */
 function end({ keepState = false } = {}) {
   ending ??= (async () => {
-    for (const { pid, startTime } of adopted) {
-      if (startTimeOf(pid) === startTime) process.kill(pid, 'SIGTERM');
-    }
+    await endAdopted();
     for (const entry of [...children.values()].reverse()) await stop({ name: entry.name, signal: 'SIGKILL' });
     record();
     let problem;

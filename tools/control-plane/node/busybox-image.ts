@@ -13,6 +13,13 @@ function busybox(): TarEntry {
   return { kind: 'file', path: 'bin/busybox', mode: 0o755, content: readFileSync(path) };
 }
 
+const text = (path: string, content: string): TarEntry => ({
+  kind: 'file',
+  path,
+  mode: 0o644,
+  content: Buffer.from(content),
+});
+
 /** The image of a Pod's sandbox: something that holds the namespaces and does nothing. */
 export function pauseImage(): Buffer {
   return packImage({
@@ -39,7 +46,10 @@ export function busyboxImage(): Buffer {
       })),
       { kind: 'folder', path: 'tmp', mode: 0o1777 },
       { kind: 'folder', path: 'www', mode: 0o755 },
-      { kind: 'file', path: 'etc/passwd', mode: 0o644, content: Buffer.from('root:x:0:0:root:/:/bin/sh\n') },
+      text('etc/passwd', 'root:x:0:0:root:/:/bin/sh\n'),
+      // A statically linked program crashes where it looks up a service or a host and finds no files for it.
+      text('etc/services', 'domain 53/udp\nhttp 80/tcp\nhttps 443/tcp\n'),
+      text('etc/nsswitch.conf', 'hosts: files dns\nservices: files\n'),
     ],
     entrypoint: ['/bin/sh'],
   }).archive;

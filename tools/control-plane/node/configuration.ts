@@ -165,7 +165,7 @@ export function corefile(folder: string, kubeconfig: string): string {
   return write(
     folder,
     'Corefile',
-    `.:53 {
+    `cluster.local:53 in-addr.arpa:53 {
   bind ${addresses.node}
   errors
   health 127.0.0.1:8080
@@ -175,6 +175,9 @@ export function corefile(folder: string, kubeconfig: string): string {
     ttl 5
   }
   cache 5
+}
+.:53 {
+  bind ${addresses.node}
   template ANY ANY {
     rcode NXDOMAIN
   }

@@ -82,9 +82,11 @@ export class RealNode {
    */
   async nft(rules: string, podPid?: number): Promise<string> {
     const command = ['nft', '-f', '-'];
+    // A rule ends with its line.
+    const text = `${rules}\n`;
     return demandSuccess(
       command,
-      podPid === undefined ? await this.run(command, rules) : await this.runInPodNetwork(podPid, command, rules),
+      podPid === undefined ? await this.run(command, text) : await this.runInPodNetwork(podPid, command, text),
     );
   }
 

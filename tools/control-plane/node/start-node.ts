@@ -2,14 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Progress } from '../asset-builder.js';
 import { ensure } from '../assets.js';
 import { toolFolder } from '../asset-catalog.js';
 import { BringUp } from '../bring-up.js';
 import * as components from '../components.js';
-import type { TokenUser } from '../components.js';
 import type { ControlPlane } from '../control-plane.js';
 import { apiServerHosts, type Placement } from '../placement.js';
 import { freePorts } from '../ports.js';
@@ -30,7 +29,7 @@ export interface NodeOptions {
   readonly images?: readonly string[];
   readonly apiServerFlags?: readonly string[];
   readonly audit?: object | false;
-  readonly users?: readonly TokenUser[];
+  readonly users?: readonly components.TokenUser[];
   /** Fields of the KubeletConfiguration in place of ours. */
   readonly kubelet?: Readonly<Record<string, unknown>>;
   readonly keepState?: boolean;
@@ -157,23 +156,18 @@ async function bringUp(steps: BringUp, options: NodeOptions): Promise<ControlPla
   return steps.finish('node');
 }
 
-function inWorld(steps: BringUp, name: string, command: string, args: readonly string[]): ProcessSpec {
-  const [head = command, ...rest] = [...steps.placement.commandPrefix, command, ...args];
-  return { name, command: head, args: rest, log: join(steps.folder, 'logs', `${name}.log`) };
-}
-
 async function startContainerd(steps: BringUp): Promise<void> {
   configuration.cniConfiguration(steps.folder);
   const file = configuration.containerdConfiguration(steps.folder);
   await steps.start('containerd', 0, () => ({
-    spec: inWorld(steps, 'containerd', 'containerd', ['--config', file]),
+    spec: components.inPlace(steps, 'containerd', 'containerd', ['--config', file]),
     ready: { kind: 'socket', url: `unix:${configuration.containerdSocket(steps.folder)}` },
   }));
 }
 
 async function startKubelet(steps: BringUp, options: NodeOptions): Promise<void> {
   const { folder, credentials } = steps;
-  const name = folder.slice(folder.lastIndexOf('/') + 1);
+  const name = basename(folder);
   makeCgroups(cgroupRootOf(name));
   const serving = credentials.authority.issue({
     commonName: configuration.nodeName,
@@ -184,7 +178,7 @@ async function startKubelet(steps: BringUp, options: NodeOptions): Promise<void>
   writeFileSync(files.keyFile, serving.key, { mode: 0o600 });
   const config = configuration.kubeletConfiguration(folder, name, credentials, files, options.kubelet ?? {});
   await steps.client('kubelet', 'http', (client) =>
-    inWorld(steps, 'kubelet', client.binary, [
+    components.inPlace(steps, 'kubelet', client.binary, [
       `--config=${config}`,
       `--kubeconfig=${components.componentKubeconfig(client, `system:node:${configuration.nodeName}`, ['system:nodes'])}`,
       `--hostname-override=${configuration.nodeName}`,
@@ -197,8 +191,7 @@ async function startKubelet(steps: BringUp, options: NodeOptions): Promise<void>
 function kubeProxy(client: components.ClientComponentOptions): ProcessSpec {
   const kubeconfig = components.componentKubeconfig(client, 'system:kube-proxy');
   const config = configuration.kubeProxyConfiguration(client.folder, kubeconfig);
-  const [head = '', ...rest] = [...client.placement.commandPrefix, client.binary, `--config=${config}`];
-  return { name: 'kube-proxy', command: head, args: rest, log: join(client.folder, 'logs', 'kube-proxy.log') };
+  return components.inPlace(client, 'kube-proxy', client.binary, [`--config=${config}`]);
 }
 
 async function startClusterDns(steps: BringUp): Promise<void> {
@@ -212,7 +205,7 @@ async function startClusterDns(steps: BringUp): Promise<void> {
   );
   const corefile = configuration.corefile(steps.folder, kubeconfig);
   await steps.start('coredns', 1, ([port]) => ({
-    spec: inWorld(steps, 'coredns', steps.binary('coredns'), ['-conf', corefile]),
+    spec: components.inPlace(steps, 'coredns', steps.binary('coredns'), ['-conf', corefile]),
     ready: { kind: 'health', url: `http://127.0.0.1:${port?.outside ?? 0}/health` },
   }));
 }
