@@ -34,7 +34,13 @@ interface Answer {
 }
 
 /** Asks over a real socket, with exactly these headers. */
-function ask(api: ApiApp, path: string, headers: Record<string, string> = {}, host = '127.0.0.1'): Promise<Answer> {
+function ask(
+  api: ApiApp,
+  path: string,
+  headers: Record<string, string> = {},
+  host = '127.0.0.1',
+  localAddress?: string,
+): Promise<Answer> {
   const address = api.app.getHttpServer().address() as { port: number };
   return new Promise((resolve, reject) => {
     const options = { host, port: address.port, path, headers, agent: false, timeout: 10_000, localAddress };
