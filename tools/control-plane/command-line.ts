@@ -14,10 +14,16 @@ import { assets, type AssetName } from './asset-catalog.js';
 import { ensure } from './assets.js';
 import { ComponentFailed } from './component-start.js';
 import type { ControlPlane } from './control-plane.js';
-import { attachControlPlane, endControlPlane, startControlPlane, type ControlPlaneOptions } from './launcher.js';
+import {
+  attachControlPlane,
+  endControlPlane,
+  startControlPlane,
+  wantedAssets,
+  type ControlPlaneOptions,
+} from './launcher.js';
 import { identityOf, isAlive } from './process-identity.js';
 import { installPackages, missing, NodeUnavailable } from './node/prerequisites.js';
-import { cleanUpNode, startNode } from './node/start-node.js';
+import { cleanUpNode, nodeAssets, startNode } from './node/start-node.js';
 import { folderOf, listStates, readState, type State } from './state-folder.js';
 
 const help = `A real Kubernetes control plane on this machine, for tests and the demo.
@@ -224,7 +230,7 @@ async function build(args: Arguments): Promise<number> {
   if (unknown.length > 0) {
     throw new UsageError(`unknown program ${unknown.join(', ')}; there are ${Object.keys(assets).join(', ')}`);
   }
-  const chosen = args.rest.length > 0 ? (args.rest as readonly AssetName[]) : defaultBuild(args.options);
+  const chosen = args.rest.length > 0 ? (args.rest as readonly AssetName[]) : defaultBuild(args);
   const paths = await ensure(chosen, say);
   print(
     args,
@@ -236,15 +242,8 @@ async function build(args: Arguments): Promise<number> {
   return 0;
 }
 
-function defaultBuild(options: ControlPlaneOptions): readonly AssetName[] {
-  return [
-    'etcd',
-    'kube-apiserver',
-    'kubectl',
-    ...(options.controllerManager === true ? (['kube-controller-manager'] as const) : []),
-    ...(options.scheduler === true ? (['kube-scheduler'] as const) : []),
-    ...(options.kwok === true ? (['kwok'] as const) : []),
-  ];
+function defaultBuild({ profile, options }: Arguments): readonly AssetName[] {
+  return profile === 'node' ? nodeAssets : wantedAssets(options);
 }
 
 async function kubectl(args: Arguments): Promise<number> {

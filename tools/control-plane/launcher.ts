@@ -67,7 +67,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   }
 }
 
-function wantedAssets(options: ControlPlaneOptions): readonly AssetName[] {
+/** The programs that a control plane with these options consists of, in the order in which they are needed. */
+export function wantedAssets(options: ControlPlaneOptions): readonly AssetName[] {
   return [
     'etcd',
     'kube-apiserver',

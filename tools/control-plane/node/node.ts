@@ -133,7 +133,7 @@ export class RealNode {
     const [outside = 0] = await freePorts(1);
     const ways = [{ socket: `${name}.sock`, target: `${host}:${port}`, outside }];
     const relays = relayProcesses(this.#folder, prefixOf(this.#worldPid), name, ways);
-    await startRelays(supervisor, relays, ways);
+    await startRelays(this.#folder, supervisor, relays, ways);
     return {
       host: '127.0.0.1',
       port: outside,

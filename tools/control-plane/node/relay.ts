@@ -16,6 +16,7 @@ export interface Way {
   readonly outside: number;
 }
 
+const socketOf = (folder: string, way: Way): string => join(folder, 'relay', way.socket);
 const program = fileURLToPath(new URL('relay-process.mjs', import.meta.url));
 
 /** The inner and the outer half for some ways. */
@@ -26,7 +27,7 @@ export function relayProcesses(
   ways: readonly Way[],
 ): readonly [ProcessSpec, ProcessSpec] {
   mkdirSync(join(folder, 'relay'), { recursive: true });
-  const socket = (way: Way): string => `unix:${join(folder, 'relay', way.socket)}`;
+  const socket = (way: Way): string => `unix:${socketOf(folder, way)}`;
   const [command = '', ...prefix] = [...commandPrefix, process.execPath];
   return [
     {
@@ -46,6 +47,7 @@ export function relayProcesses(
 
 /** Starts both halves and waits until every port is open. @throws Error when one was taken meanwhile. */
 export async function startRelays(
+  folder: string,
   supervisor: Supervisor,
   relays: readonly ProcessSpec[],
   ways: readonly Way[],
@@ -57,17 +59,16 @@ export async function startRelays(
   supervisor.on('exited', onExit);
   try {
     for (const relay of relays) await supervisor.startProcess(relay);
-    for (const { outside } of ways) {
-      await waitUntil(
-        `port ${outside} isn't open`,
-        () => canConnect(`tcp:127.0.0.1:${outside}`),
-        20_000,
-        () => {
-          const log = relays.find(({ name }) => name === ended)?.log;
-          if (log !== undefined) throw new Error(`${ended} ended: ${tailOf(log)}`);
-        },
-      );
-    }
+    const giveUp = (): void => {
+      const log = relays.find(({ name }) => name === ended)?.log;
+      if (log !== undefined) throw new Error(`${ended} ended: ${tailOf(log)}`);
+    };
+    // The inner half first: while it isn't there, the outer one resets whom it accepts.
+    const doors = [
+      ...ways.map((way) => `unix:${socketOf(folder, way)}`),
+      ...ways.map(({ outside }) => `tcp:127.0.0.1:${outside}`),
+    ];
+    for (const door of doors) await waitUntil(`${door} isn't open`, () => canConnect(door), 20_000, giveUp);
   } finally {
     supervisor.off('exited', onExit);
   }

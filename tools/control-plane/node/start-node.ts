@@ -38,7 +38,8 @@ export interface NodeOptions {
   readonly progress?: Progress;
 }
 
-const nodeAssets = [
+/** The programs of a node and its control plane, in the order in which they are needed. */
+export const nodeAssets = [
   'etcd',
   'kube-apiserver',
   'kubectl',
@@ -120,7 +121,7 @@ async function placeIn(world: World, folder: string, supervisor: Supervisor): Pr
     outside.set(component, [...(outside.get(component) ?? []), chosen]);
     return { socket: `${component}-${port}.sock`, target: `127.0.0.1:${port}`, outside: chosen };
   });
-  await startRelays(supervisor, relayProcesses(folder, world.commandPrefix, 'relay', ways), ways);
+  await startRelays(folder, supervisor, relayProcesses(folder, world.commandPrefix, 'relay', ways), ways);
   return {
     commandPrefix: world.commandPrefix,
     bindAddress: '0.0.0.0',
