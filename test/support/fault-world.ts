@@ -86,6 +86,20 @@ export class FaultWorld {
     await this.plainProxy.heal();
   }
 
+  async allowEverything(user: string): Promise<void> {
+    await this.direct.request({
+      method: 'POST',
+      path: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+      body: {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRoleBinding',
+        metadata: { name: user },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+        subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: user }],
+      },
+    });
+  }
+
   async deleteDirectly(namespace: string, name: string): Promise<void> {
     await deleteConfigMap(this.direct, namespace, name);
   }

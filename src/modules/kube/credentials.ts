@@ -30,6 +30,8 @@ export interface TlsOptions {
 export interface CredentialSource {
   /** The credential to use now; a value at once when the kept one is fresh, since this is asked before every request. */
   current(): Credential | Promise<Credential>;
+  /** Looks at the files again before the next request: the server can't be reached, so its address may have changed. */
+  suspect(): void;
   /** Reads everything anew, because the server refused the kept one. True when something changed. */
   refresh(): Promise<boolean>;
   /** The namespace of the kubeconfig's context, or the Pod's own; `default` where none is named. */
@@ -44,7 +46,7 @@ const MAX_AGE_MS = 30_000;
  * service account.
  *
  * Guarantees: a rotated token, certificate or authority that lies in a file is used at the latest 30 s after it changed, and at
- * once when the server refuses the old one. A changed kubeconfig file is read again.
+ * once when the server refuses the old one or can't be reached. A changed kubeconfig file is read again.
  *
  * Reads all that client-node's KubeConfig reads (exec plugins, client certificates, basic auth, proxies), and `tokenFile`, which it leaves out.
  */
@@ -55,7 +57,7 @@ export class KubeconfigCredentials implements CredentialSource {
   #configStamp: string;
   #tokenFile: string | undefined;
   #current: Credential | undefined;
-  #loadedAt = 0;
+  #loadedAt = Number.NEGATIVE_INFINITY;
   #loading: Promise<Credential> | undefined;
 
   /** @throws Error when the kubeconfig can't be read, or names no cluster for its context */
@@ -74,6 +76,10 @@ export class KubeconfigCredentials implements CredentialSource {
     const kept = this.#current;
     if (kept !== undefined && this.#clock.monotonicMs() - this.#loadedAt < MAX_AGE_MS) return kept;
     return this.#load(false);
+  }
+
+  suspect(): void {
+    this.#loadedAt = Number.NEGATIVE_INFINITY;
   }
 
   async refresh(): Promise<boolean> {

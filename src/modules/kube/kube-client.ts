@@ -3,7 +3,7 @@ import type { Clock } from './clock.js';
 import { closePool, type ConnectionPool, openPool } from './connection-pool.js';
 import type { Credential, CredentialSource } from './credentials.js';
 import { type Answer, exchange, type Exchange, openStream, STALE_CONNECTION } from './http-exchange.js';
-import { errorFromResponse, isAborted, KubeApiError } from './kube-api-error.js';
+import { errorFromResponse, isAborted, isTransport, KubeApiError } from './kube-api-error.js';
 import { type KubeMetrics, noMetrics } from './kube-metrics.js';
 import { apiVersionOf, collectionPath, objectPath, type Query, type Scope, withQuery } from './resource-path.js';
 import type { KubeObject, ObjectKey, ResourceType } from './resource.js';
@@ -296,6 +296,7 @@ export class KubeClient {
       const credential = await this.#credential();
       return await call(credential, this.#poolOf(credential));
     } catch (error) {
+      if (isTransport(error) && !isAborted(error)) this.#credentials.suspect();
       if (!isCredentialRefused(error)) throw error;
       const changed = await this.#refresh(error);
       if (!changed) throw error;
