@@ -1,6 +1,7 @@
 /** The manifests as a user applies them, to control planes that have never seen them. */
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
+import { LEASE_NAME } from '../../src/app.module.js';
 import { startControlPlane } from '../../tools/control-plane/launcher.js';
 import type { ControlPlane, KubectlResult } from '../../tools/control-plane/launcher.js';
 
@@ -216,8 +217,6 @@ describe('the manifests', () => {
       ['create', 'authentication.k8s.io', 'tokenreviews', everywhere],
       ['create', 'authorization.k8s.io', 'subjectaccessreviews', everywhere],
       ['create', 'coordination.k8s.io', 'leases', own],
-      ['get', 'coordination.k8s.io', 'leases', own],
-      ['patch', 'coordination.k8s.io', 'leases', own],
     ])('include to %s %s %s in %j', async (verb, group, resource, namespace) => {
       expect(await allowed(serverSide, CONTROLLER, { verb, group, resource, namespace })).toBe(true);
     });
@@ -250,6 +249,14 @@ describe('the manifests', () => {
     });
   });
 
+  it('let the controller read and renew its own Lease, and no other', async () => {
+    const lease = { group: 'coordination.k8s.io', resource: 'leases', namespace: 'datapath-observer' };
+    for (const verb of ['get', 'patch']) {
+      expect(await allowed(serverSide, CONTROLLER, { ...lease, verb, name: LEASE_NAME })).toBe(true);
+      expect(await allowed(serverSide, CONTROLLER, { ...lease, verb, name: 'another' })).toBe(false);
+    }
+  });
+
   it('give a reporter, where its namespace binds the role, the right to patch Pods and nothing else', async () => {
     const reporter = 'system:serviceaccount:datapath-samples:native-sidecar';
     const may = (verb: string, resource: string, namespace: string): Promise<boolean> =>
@@ -269,6 +276,7 @@ interface ResourceAccess {
   readonly resource: string;
   /** Empty: in all namespaces. */
   readonly namespace: string;
+  readonly name?: string;
 }
 
 interface PathAccess {

@@ -48,7 +48,14 @@ async function isAllowed(client: KubeClient, right: Right, signal: AbortSignal):
       apiVersion: 'authorization.k8s.io/v1',
       kind: 'SelfSubjectAccessReview',
       spec: {
-        resourceAttributes: { group: right.group, resource, subresource, verb: right.verb, namespace: right.namespace },
+        resourceAttributes: {
+          group: right.group,
+          resource,
+          subresource,
+          verb: right.verb,
+          namespace: right.namespace,
+          name: right.name,
+        },
       },
     },
     signal,

@@ -22,6 +22,8 @@ export interface Right {
   readonly verb: string;
   /** Undefined for all namespaces, or for a cluster-scoped resource. */
   readonly namespace: string | undefined;
+  /** The only object that the right is needed for; undefined for all. */
+  readonly name?: string;
 }
 
 const READ = ['get', 'list', 'watch'] as const;
@@ -53,8 +55,14 @@ export function rightsOf({
 }
 
 /** What an election needs, in its own namespace only. */
-export function electionRights({ namespace }: LeaderElectionOptions): Right[] {
-  return ['get', 'create', 'patch'].map((verb) => ({ group: LEASES.group, resource: LEASES.plural, verb, namespace }));
+export function electionRights({ namespace, name }: LeaderElectionOptions): Right[] {
+  const lease = { group: LEASES.group, resource: LEASES.plural, namespace };
+  // A create can't be bound to a name: RBAC doesn't know the name of what is yet to be made.
+  return [
+    { ...lease, verb: 'get', name },
+    { ...lease, verb: 'create' },
+    { ...lease, verb: 'patch', name },
+  ];
 }
 
 /**

@@ -22,6 +22,8 @@ import type { KubeObject } from '../kube/resource.js';
 /** The longest foreign text that is kept of a Pod, characters; longer than any valid one. */
 const MAX_TEXT = 4096;
 const MAX_MESSAGE = 512;
+/** The API server bounds the names of objects, but not those that ownerReferences claim. */
+const MAX_NAME = 253;
 
 interface ContainerState {
   readonly waiting?: { readonly reason?: string; readonly message?: string };
@@ -90,8 +92,8 @@ export function projectPod(raw: KubeObject): PodObservation {
     creationTimestamp: metadata.creationTimestamp ?? '',
     ...optional('deletionTimestamp', metadata.deletionTimestamp),
     ...optional('nodeName', spec?.nodeName),
-    ...optional('ownerKind', owner?.kind),
-    ...optional('ownerName', owner?.name),
+    ...optional('ownerKind', owner?.kind, MAX_NAME),
+    ...optional('ownerName', owner?.name, MAX_NAME),
     ...optional('ownerUid', owner?.uid),
     phase: status?.phase ?? 'Unknown',
     ...optional('reason', status?.reason),

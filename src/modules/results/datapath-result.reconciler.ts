@@ -80,7 +80,8 @@ export class DatapathResultReconciler {
       index,
       pods,
       selects: (pod) => selectorGiven || carriesReporter(pod),
-      runNameOf: (pod) => pod.labels[RUN_LABEL] ?? this.namespaces.get(pod.namespace)?.runName ?? pod.namespace,
+      // A label may be empty, a run's name may not.
+      runNameOf: (pod) => pod.labels[RUN_LABEL] || this.namespaces.get(pod.namespace)?.runName || pod.namespace,
     });
     index.changes.subscribe((change) => this.#changeTimes.onChange(change, this.#clock.monotonicMs()));
   }
