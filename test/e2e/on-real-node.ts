@@ -8,8 +8,14 @@ const lacking = missing();
 
 /** `describe` where a node can be started, else `describe.skip` with the reason in its name. */
 export function describeOnRealNode(name: string, suite: () => void): void {
-  if (lacking.length === 0) describe(name, suite);
-  else describe.skip(`${name} (skipped: this machine lacks ${lacking.join('; ')})`, suite);
+  if (lacking.length === 0) {
+    describe(name, suite);
+    return;
+  }
+  const reason = `skipped: this machine lacks ${lacking.join('; ')}`;
+  // The runner names skipped tests only when it is told to be verbose.
+  process.stderr.write(`${name} is ${reason}\n`);
+  describe.skip(`${name} (${reason})`, suite);
 }
 
 /**

@@ -169,10 +169,23 @@ describe('control plane', () => {
   });
 
   it('passes on the exit code of its command, or the signal that ended it', async () => {
-    const [code, signal] = await Promise.all([
+    const terminated = commandLine([
+      'run',
+      '--no-audit',
+      '--',
+      'sh',
+      '-c',
+      'trap "kill $!; exit 9" TERM; sleep 60 & echo up; wait',
+    ]);
+    const whenUp = once(terminated.stdout ?? process.stdin, 'data').then(() => terminated.kill('SIGTERM'));
+    const [code, signal, forwarded] = await Promise.all([
       outputOf(commandLine(['run', '--no-audit', '--', 'sh', '-c', 'kubectl get --raw /readyz; exit 7'])),
       outputOf(commandLine(['run', '--no-audit', '--', 'sh', '-c', 'kill -TERM $$'])),
+      once(terminated, 'exit'),
+      whenUp,
     ]);
+    // A signal to the launcher is one to its command, whose answer counts.
+    expect(forwarded).toEqual([9, null]);
     expect(code).toMatchObject({ stdout: 'ok', code: 7 });
     expect(signal.code).toBe(128 + 15);
   });

@@ -275,16 +275,17 @@ async function passThrough(command: string, args: readonly string[], controlPlan
   // Listened for before anything is awaited: a quick command would have ended unheard.
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   ended.catch(() => undefined);
-  const identity = child.pid === undefined ? undefined : identityOf(child.pid);
-  // Should we be killed, nobody else could end it.
-  if (identity !== undefined) await controlPlane.supervisor.adopt(identity);
   const forward = (signal: NodeJS.Signals): void => {
     // Ctrl-C on a terminal reaches the command by itself: once more would be a second Ctrl-C.
     if (signal === 'SIGINT' && process.stdin.isTTY) return;
     child.kill(signal);
   };
+  // Before anything is awaited, too: the command may already be told to end.
   for (const signal of forwarded) process.on(signal, forward);
   try {
+    const identity = child.pid === undefined ? undefined : identityOf(child.pid);
+    // Should we be killed, nobody else could end it.
+    if (identity !== undefined) await controlPlane.supervisor.adopt(identity);
     return codeOf(...(await ended));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${command}: command not found`);
