@@ -1,14 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Server, connect as dial, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { KubeConfig } from '@kubernetes/client-node';
 import { build } from 'esbuild';
 import { connect } from '../../src/modules/kube/connect.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
@@ -18,6 +13,7 @@ import { compareVersions } from '../../src/modules/kube/resource-version.js';
 import type { KubeObject, Projected } from '../../src/modules/kube/resource.js';
 import { identityOf } from '../../src/modules/operator/index.js';
 import { eventually, makeNamespace } from '../support/kube-fixtures.js';
+import { proxiedKubeconfig } from '../support/proxied-kubeconfig.js';
 import { serveWidgets, type Widget, widget, WIDGETS } from '../support/operator-fixtures.js';
 
 const REPLICA = fileURLToPath(new URL('../support/operator-replica.ts', import.meta.url));
@@ -261,19 +257,19 @@ describe('Leader election among replicas', () => {
   }, 120_000);
 
   it('lets a leader that is cut off stop, another take over, and the first read on when it is back', async () => {
-    const gate = await Gate.open();
-    cleanups.push(() => gate.close());
-    await start(1, gate.kubeconfig);
+    const { proxy, kubeconfig, close } = await proxiedKubeconfig();
+    cleanups.push(close);
+    await start(1, kubeconfig);
     const first = await leader();
     await start(1);
     await eventually('it writes', () => pulses(first.identity) > 3);
-    gate.cut();
+    await proxy.refuse();
     await eventually('it stops leading by itself', () => !first.leading);
     await put('a', 1);
     const second = await leader(others(first));
     await handled('a', [second]);
     expect(first.events.has('a 1')).toBe(false);
-    gate.mend();
+    await proxy.heal();
     await eventually('it reads on', () => first.events.has('a 1'), 60_000);
     await chronicle.catchUp(client, namespace);
     expect(first.leading).toBe(false);
@@ -300,76 +296,3 @@ describe('Leader election among replicas', () => {
     expect(chronicle.unfenced()).toEqual([]);
   }, 120_000);
 });
-
-/** A way to the API server that can be cut: connections break, new ones are refused. */
-class Gate {
-  readonly #server: Server;
-  readonly #folder: string;
-  readonly #sockets = new Set<Socket>();
-  #cut = false;
-
-  static async open(): Promise<Gate> {
-    const config = new KubeConfig();
-    config.loadFromDefault();
-    const cluster = config.getCurrentCluster();
-    if (cluster === null) throw new Error('the kubeconfig names no cluster');
-    const target = new URL(cluster.server);
-    const folder = await mkdtemp(join(tmpdir(), 'gate-'));
-    const gate = new Gate(target, folder);
-    const port = await gate.#listen();
-    const text = readFileSync(process.env['KUBECONFIG'] ?? '', 'utf8').replaceAll(
-      target.host,
-      `${target.hostname}:${port}`,
-    );
-    await writeFile(gate.kubeconfig, text);
-    return gate;
-  }
-
-  private constructor(target: URL, folder: string) {
-    this.#folder = folder;
-    this.#server = createServer((socket) => {
-      if (this.#cut) {
-        socket.destroy();
-        return;
-      }
-      const upstream = dial(Number(target.port), target.hostname);
-      for (const end of [socket, upstream]) {
-        this.#sockets.add(end);
-        end.on('error', () => end.destroy());
-        end.on('close', () => {
-          this.#sockets.delete(end);
-          socket.destroy();
-          upstream.destroy();
-        });
-      }
-      socket.pipe(upstream).pipe(socket);
-    });
-  }
-
-  get kubeconfig(): string {
-    return join(this.#folder, 'kubeconfig');
-  }
-
-  cut(): void {
-    this.#cut = true;
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  mend(): void {
-    this.#cut = false;
-  }
-
-  async close(): Promise<void> {
-    this.cut();
-    this.#server.close();
-    await rm(this.#folder, { recursive: true });
-  }
-
-  #listen(): Promise<number> {
-    return new Promise((resolve) => {
-      this.#server.listen(0, '127.0.0.1', () => {
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
-  }
-}
