@@ -175,7 +175,7 @@ describe('control plane', () => {
       '--',
       'sh',
       '-c',
-      'trap "kill $!; exit 9" TERM; sleep 60 & echo up; wait',
+      'trap "kill \\$!; exit 9" TERM; sleep 60 & echo up; wait',
     ]);
     const whenUp = once(terminated.stdout ?? process.stdin, 'data').then(() => terminated.kill('SIGTERM'));
     const [code, signal, forwarded] = await Promise.all([
