@@ -8,7 +8,7 @@ import { TopK } from './top-k.js';
 export const MAX_GROUPS = 1000;
 
 /** By what results are grouped. */
-export type GroupKey = 'node' | 'namespace' | 'owner' | 'zone' | 'failureClass' | `label:${string}`;
+export type GroupKey = 'node' | 'namespace' | 'owner' | 'run' | 'zone' | 'failureClass' | `label:${string}`;
 
 /** The label with which Kubernetes names the zone of a Pod's node on the Pod (KEP-4742). */
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';
@@ -60,7 +60,8 @@ function groupValues(table: ResultTable, groupBy: GroupKey): LabelValues {
   switch (groupBy) {
     case 'node':
     case 'namespace':
-    case 'owner': {
+    case 'owner':
+    case 'run': {
       const { texts, numbers } = table.column(groupBy);
       return {
         fill: (to, limit) => {

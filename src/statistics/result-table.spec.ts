@@ -216,6 +216,8 @@ function groupName(state: ResultState, groupBy: GroupKey): string | null {
       return state.nodeName ?? null;
     case 'namespace':
       return state.namespace;
+    case 'run':
+      return state.runName;
     case 'owner':
       return state.ownerKind === undefined && state.ownerName === undefined
         ? null
@@ -243,6 +245,7 @@ describe('a statistic', () => {
       'node',
       'namespace',
       'owner',
+      'run',
       'zone',
       'failureClass',
       'label:app',

@@ -1,5 +1,6 @@
 /** The list of files that are made from sources. Whoever adds a generated file adds an entry here. */
 import { stringify } from 'yaml';
+import { openApiText } from '../../src/modules/api/openapi.js';
 import { controllerRole } from './controller-role.js';
 import { customResourceDefinition } from './custom-resource-definition.js';
 import type { CustomResource } from './custom-resource-definition.js';
@@ -17,6 +18,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
     file: 'config/rbac/role.yaml',
     content: () => `${generatedFrom('the operators and tools/manifests/controller-role.ts')}${controllerRole()}`,
   },
+  { file: 'docs/openapi.json', content: () => openApiText() },
 ];
 
 function crd(resource: CustomResource, source: string): GeneratedFile {

@@ -8,6 +8,7 @@ import { AccessReviewer, KubeAccessReviewer } from './access-reviewer.js';
 import { AccessService } from './access.service.js';
 import { API_AUTH } from './api-auth.js';
 import { API_CLOCK } from './api-clock.js';
+import { DocumentationController } from './documentation.controller.js';
 import { PodHealthController } from './pod-health.controller.js';
 import { ResultEventLog } from './result-event-log.js';
 import { KeptLists } from './result-order.js';
@@ -22,7 +23,13 @@ import { SyncedGuard } from './synced.guard.js';
  * the client of Kubernetes.
  */
 @Module({
-  controllers: [StatisticsController, PodHealthController, ResultsController, StreamController],
+  controllers: [
+    DocumentationController,
+    StatisticsController,
+    PodHealthController,
+    ResultsController,
+    StreamController,
+  ],
   providers: [
     SyncedGuard,
     AccessGuard,

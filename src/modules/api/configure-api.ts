@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify';
 import type { Server } from 'node:http';
+import { finishAnswer } from './http-answer.js';
 import { ParameterPipe } from './parameter.pipe.js';
 import { Problem, PROBLEM_TYPE } from './problem.js';
 import type { ProblemName } from './problem.js';
@@ -48,10 +49,15 @@ export function configureApi(app: NestFastifyApplication): void {
   });
   server.addHook('onRequest', (request, reply, done) => {
     securityHeaders(reply);
+    // An answer of the API is data: whatever it holds, a browser that is made to show it as a page runs nothing.
+    if (request.url.startsWith('/api/')) {
+      void reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
+    }
     const problem = refuse(request, routes);
     if (problem === undefined) done();
     else sendProblem(reply, problem);
   });
+  server.addHook('onSend', finishAnswer);
   app.useGlobalPipes(new ParameterPipe());
   app.useGlobalFilters(new ProblemFilter());
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseInstant, toEpochMs } from '../../datapath/instant.js';
 import { OUTCOMES } from '../../datapath/vocabulary.js';
-import { EVERYTHING, parseSelector, SelectorSyntaxError } from '../../statistics/label-selector.js';
+import { parseSelector, SelectorSyntaxError } from '../../statistics/label-selector.js';
 import type { LabelSelector } from '../../statistics/label-selector.js';
 import { checkLabelKey } from '../../statistics/label-syntax.js';
 import { QUANTILE_METHODS } from '../../statistics/quantile.js';
@@ -68,7 +68,7 @@ const labelSelector = z
       return z.NEVER;
     }
   })
-  .default(EVERYTHING)
+  .prefault('')
   .describe(
     'Only results whose Pod has these labels: the grammar of kubectl get -l, such as app=web,tier in (a,b),!canary',
   );
@@ -132,12 +132,13 @@ export const method = z
     'The rule of percentiles: nearest-rank as Kubernetes does, linear as NumPy does, legacy as the first controller did',
   );
 
-const GROUP_RULE = 'must be node, namespace, owner, zone, failureClass or label:<key>';
+const GROUPS: readonly string[] = ['node', 'namespace', 'owner', 'run', 'zone', 'failureClass'];
+const GROUP_RULE = `must be ${GROUPS.join(', ')} or label:<key>`;
 export const groupBy = z
   .string(GROUP_RULE)
   .max(330, GROUP_RULE)
   .transform((text, context): GroupKey => {
-    if (['node', 'namespace', 'owner', 'zone', 'failureClass'].includes(text)) return text as GroupKey;
+    if (GROUPS.includes(text)) return text as GroupKey;
     const key = text.startsWith('label:') ? text.slice('label:'.length) : undefined;
     const wrong = key === undefined ? GROUP_RULE : checkLabelKey(key);
     if (wrong === undefined) return text as GroupKey;
@@ -145,7 +146,7 @@ export const groupBy = z
     return z.NEVER;
   })
   .optional()
-  .describe('One statistic per group besides the whole: node, namespace, owner, zone, failureClass or label:<key>');
+  .describe(`One statistic per group besides the whole: ${GROUPS.join(', ')} or label:<key>`);
 
 const QUANTILE_RULE = 'must be at most 20 numbers from 0 to 1, separated by commas, such as 0.5,0.95,0.999';
 export const quantiles = z
