@@ -2,7 +2,8 @@
  * The reporter's only call of the API server: a merge patch of its own Pod's annotations. One connection, kept for the second write;
  * each call bounded in time; the outcome told apart by what to do next.
  */
-import { isRecord } from './files.js';
+import type { Files } from './files.js';
+import { isRecord } from './json.js';
 import { encodeRequest, HttpResponseParser } from './http-message.js';
 import { readServiceAccount } from './identity.js';
 import type { Identity, ServiceAccount } from './identity.js';
@@ -31,6 +32,7 @@ export interface ApiOptions {
   readonly port: number;
   readonly serviceAccountDir: string;
   readonly timeoutMs: number;
+  readonly files: Files;
   readonly connect: Connect;
   readonly resolver: Resolver;
   readonly timers: Timers;
@@ -50,7 +52,7 @@ export class ApiClient {
 
   /** Never rejects. One call at a time. */
   patchPod(identity: Identity, patch: PodPatch): Promise<PatchResult> {
-    const account = readServiceAccount(this.options.serviceAccountDir);
+    const account = readServiceAccount(this.options.files, this.options.serviceAccountDir);
     const request = encodePatch(identity, patch, account, this.options);
     return new Promise((resolve) => {
       let settled = false;

@@ -12,7 +12,7 @@ import type { Instant } from '../datapath/instant.js';
 export interface Clock {
   /** Wall time by the monotonic clock, anchored once at the start. */
   now(): Instant;
-  /** Nanoseconds of the kernel's monotonic clock: the same for all processes of one boot. */
+  /** Nanoseconds of the monotonic clock, from an arbitrary instant that only this process knows. */
   monotonic(): bigint;
   /** The wall time of a reading of {@link monotonic}. */
   at(monotonic: bigint): Instant;
@@ -52,3 +52,15 @@ export const systemTimers: Timers = {
     return () => clearTimeout(timer);
   },
 };
+
+/**
+ * How long the machine has been up: the clock that all processes of one boot share, by which a restarted reporter measures from the
+ * first one's start.
+ *
+ * @param uptime content of `/proc/uptime`
+ * @returns milliseconds, in steps of 10; 0 where it can't be read
+ */
+export function uptimeMs(uptime: string | undefined): number {
+  const seconds = Number(uptime?.split(' ')[0]);
+  return Number.isFinite(seconds) ? Math.round(seconds * 1000) : 0;
+}

@@ -2,7 +2,8 @@
  * Which Pod this is: from the environment, else from the claims of the bound service-account token, else from the hostname. The
  * claims are read, not verified: they only say where to write, and the API server verifies who may.
  */
-import { isRecord, readSmallFile } from './files.js';
+import type { Files } from './files.js';
+import { isRecord } from './json.js';
 
 export interface Identity {
   readonly name: string;
@@ -78,10 +79,10 @@ export interface ServiceAccount {
   readonly namespace: string | undefined;
 }
 
-export function readServiceAccount(dir: string): ServiceAccount {
+export function readServiceAccount(files: Files, dir: string): ServiceAccount {
   return {
-    token: readSmallFile(`${dir}/token`)?.trim(),
-    ca: readSmallFile(`${dir}/ca.crt`),
-    namespace: readSmallFile(`${dir}/namespace`)?.trim(),
+    token: files.read(`${dir}/token`)?.trim(),
+    ca: files.read(`${dir}/ca.crt`),
+    namespace: files.read(`${dir}/namespace`)?.trim(),
   };
 }

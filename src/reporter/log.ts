@@ -1,5 +1,4 @@
-/** One JSON object a line on standard error: a constant message and fields. Written synchronously: a process about to end loses none. */
-import { writeSync } from 'node:fs';
+/** One JSON object a line on standard error: a constant message and fields. */
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 export interface Logger {
@@ -7,7 +6,7 @@ export interface Logger {
   warn(message: string, fields?: LogFields): void;
 }
 
-export function createLogger(now: () => string, write: (line: string) => void = writeStandardError): Logger {
+export function createLogger(now: () => string, write: (line: string) => void): Logger {
   const log = (level: string, message: string, fields: LogFields = {}): void => {
     write(`${JSON.stringify({ time: now(), level, message, ...fields })}\n`);
   };
@@ -15,14 +14,6 @@ export function createLogger(now: () => string, write: (line: string) => void = 
     info: (message, fields) => log('info', message, fields),
     warn: (message, fields) => log('warn', message, fields),
   };
-}
-
-function writeStandardError(line: string): void {
-  try {
-    writeSync(2, line);
-  } catch {
-    // Nobody reads standard error (a full or closed pipe). There is no other place to say so, and the measurement must go on.
-  }
 }
 
 /** The message of whatever was thrown. */

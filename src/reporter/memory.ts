@@ -2,16 +2,16 @@
  * What a reporter leaves for its successor in the same sandbox: a file in `/dev/shm`, which outlives the container, not the Pod. All
  * containers of the Pod can write there, so it is checked as foreign input, and what doesn't fit is forgotten.
  */
-import { constants } from 'node:fs';
 import { decodeReport, encodeReport } from '../datapath/report.js';
 import type { Report } from '../datapath/report.js';
-import { isRecord, readSmallFile, replaceFile } from './files.js';
+import type { Files } from './files.js';
+import { isRecord } from './json.js';
 import { messageOf } from './log.js';
 
 export interface Memory {
   readonly report: Report;
-  /** Start of the first process on the kernel's monotonic clock, nanoseconds. */
-  readonly monotonicStart: bigint;
+  /** Start of the first process since the machine's boot, milliseconds. */
+  readonly startUptimeMs: number;
   /** Whether a reporter here has ended of its own accord with status 0. */
   readonly completed: boolean;
 }
@@ -24,15 +24,15 @@ export function memoryPath(dir: string, key: string): string {
 }
 
 /**
- * @param monotonicNow a memory of the future is none: it belongs to another boot
+ * @param uptimeMs of now: a memory of the future is none, since it belongs to another boot
  * @param uid a memory of another Pod is none
  */
-export function recall(path: string, monotonicNow: bigint, uid: string | undefined): Memory | undefined {
-  const text = readSmallFile(path, constants.O_NOFOLLOW);
-  return text === undefined ? undefined : decodeMemory(text, monotonicNow, uid);
+export function recall(files: Files, path: string, uptimeMs: number, uid: string | undefined): Memory | undefined {
+  const text = files.read(path, { follow: false });
+  return text === undefined ? undefined : decodeMemory(text, uptimeMs, uid);
 }
 
-export function decodeMemory(text: string, monotonicNow: bigint, uid: string | undefined): Memory | undefined {
+export function decodeMemory(text: string, uptimeMs: number, uid: string | undefined): Memory | undefined {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -41,26 +41,26 @@ export function decodeMemory(text: string, monotonicNow: bigint, uid: string | u
     return undefined;
   }
   if (!isRecord(json)) return undefined;
-  const { report: encoded, monotonicStart: start, completed } = json;
-  if (typeof encoded !== 'string' || typeof start !== 'string' || !/^\d{1,19}$/.test(start)) return undefined;
+  const { report: encoded, startUptimeMs, completed } = json;
+  if (typeof encoded !== 'string' || typeof startUptimeMs !== 'number' || !Number.isSafeInteger(startUptimeMs))
+    return undefined;
   const decoded = decodeReport(encoded);
   if (!('report' in decoded)) return undefined;
   const { report } = decoded;
-  const monotonicStart = BigInt(start);
   const isForeign = uid !== undefined && report.uid !== undefined && report.uid !== uid;
-  if (isForeign || monotonicStart > monotonicNow) return undefined;
-  return { report, monotonicStart, completed: completed === true };
+  if (isForeign || startUptimeMs < 0 || startUptimeMs > uptimeMs) return undefined;
+  return { report, startUptimeMs, completed: completed === true };
 }
 
 export function encodeMemory(memory: Memory): string {
-  const { report, monotonicStart, completed } = memory;
-  return JSON.stringify({ report: encodeReport(report), monotonicStart: monotonicStart.toString(), completed });
+  const { report, startUptimeMs, completed } = memory;
+  return JSON.stringify({ report: encodeReport(report), startUptimeMs, completed });
 }
 
 /** @returns why it couldn't be kept */
-export function remember(path: string, memory: Memory): string | undefined {
+export function remember(files: Files, path: string, memory: Memory): string | undefined {
   try {
-    replaceFile(path, encodeMemory(memory));
+    files.replace(path, encodeMemory(memory));
     return undefined;
   } catch (error) {
     return messageOf(error);

@@ -3,7 +3,7 @@
  * makes its Pod NotReady and is restarted into back-off; in a plain init container, or where nothing restarts it, it may. Pure.
  */
 import { REPORTER_CONTAINER } from '../datapath/annotations.js';
-import { isRecord } from './files.js';
+import { isRecord } from './json.js';
 import type { AfterReport } from './settings.js';
 
 export type Place = 'mayExit' | 'mustIdle' | 'unknown';

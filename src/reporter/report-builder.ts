@@ -14,6 +14,8 @@ export interface ReportFacts {
   readonly target: string;
   readonly uid: string | undefined;
   readonly memory: Memory | undefined;
+  /** The machine's uptime at this process's start, milliseconds. */
+  readonly startUptimeMs: number;
   readonly tally: ProbeTally;
   readonly outcome: ProbeOutcome | undefined;
 }
@@ -21,8 +23,9 @@ export interface ReportFacts {
 /** First start and first readiness stand; attempts, errors and restarts add up. */
 export function buildReport(facts: ReportFacts): Report {
   const { clock, memory, tally, outcome } = facts;
-  const monotonicStart = memory?.monotonicStart ?? clock.monotonicStart;
   const before = memory?.report;
+  // Within one process by its own clock; over restarts by the machine's, in steps of 10 ms.
+  const lostMs = memory === undefined ? 0 : Math.max(0, facts.startUptimeMs - memory.startUptimeMs);
   const hasInstant = outcome !== undefined && outcome.state !== 'TimedOut';
   const lastError = tally.lastError ?? before?.lastError;
   const errors = addCounts(before?.errors ?? {}, tally.errors);
@@ -30,7 +33,7 @@ export function buildReport(facts: ReportFacts): Report {
     state: facts.state,
     startedAt: before?.startedAt ?? clock.start,
     ...(hasInstant
-      ? { readyAt: clock.at(outcome.at), delayMs: Number((outcome.at - monotonicStart) / 1_000_000n) }
+      ? { readyAt: clock.at(outcome.at), delayMs: lostMs + Number((outcome.at - clock.monotonicStart) / 1_000_000n) }
       : {}),
     attempts: (before?.attempts ?? 0) + tally.attempts,
     restarts: before === undefined ? 0 : before.restarts + 1,

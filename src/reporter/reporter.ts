@@ -2,9 +2,11 @@
  * One run of the reporter. The order of its steps is what keeps the measurement clean: the first attempts are on their way before
  * anything is written, and the API server's turn (loading TLS, a handshake) comes between attempts or after the last.
  */
-import { overwriteFile } from './files.js';
+import type { Files } from './files.js';
+import { uptimeMs } from './clock.js';
 import type { Report } from '../datapath/report.js';
 import { encodeReport } from '../datapath/report.js';
+import type { ApiAccess } from './api-access.js';
 import type { ProbeIo } from './attempt.js';
 import { EXIT } from './exit-codes.js';
 import type { Logger } from './log.js';
@@ -14,7 +16,7 @@ import type { Memory } from './memory.js';
 import { afterReport, placeOf } from './pod-place.js';
 import { Prober } from './prober.js';
 import type { ProbeOutcome } from './prober.js';
-import type { Publisher, Settlement } from './publisher.js';
+import type { Settlement } from './publisher.js';
 import { annotationsOf, buildReport } from './report-builder.js';
 import type { Settings } from './settings.js';
 
@@ -26,11 +28,14 @@ export interface ReporterOptions {
   /** Whether `TERMINATION_LOG` was given: only then the file may be made. */
   readonly createTerminationLog: boolean;
   readonly io: ProbeIo;
+  readonly files: Files;
   readonly logger: Logger;
-  readonly uid: string | undefined;
-  /** Absent where the Pod has no token or no API server: the report goes into the termination message alone. */
-  readonly publisher: Publisher | undefined;
+  /** The way to the API server, looked for once the first attempts have begun. */
+  readonly findApi: () => ApiAccess;
 }
+
+/** How long the first attempts have the process to themselves. */
+const UNDISTURBED_MS = 5;
 
 /** How long after a first attempt its answer may take before the API server gets its turn, at most half an interval. */
 const HEAD_START_MS = 50;
@@ -45,12 +50,17 @@ export class Reporter {
   private readonly prober: Prober;
   private readonly memoryFile: string;
   private readonly targetText: string;
+  private api: ApiAccess = { uid: undefined, publisher: undefined };
   private memory: Memory | undefined;
+  private startUptimeMs = 0;
+  private prepared = false;
+  private measuredBefore = false;
+  private cancelPrepare: () => void = () => undefined;
   private outcome: ProbeOutcome | undefined;
   private stopped = false;
   private savedAt = 0n;
   private cancelHeadStart: () => void = () => undefined;
-  private end: (ending: Ending) => void = () => undefined;
+  private resolve: (ending: Ending) => void = () => undefined;
   private readonly warned = new Set<string>();
 
   constructor(private readonly options: ReporterOptions) {
@@ -59,46 +69,64 @@ export class Reporter {
     this.memoryFile = memoryPath(memoryDir, `${probe.expect} ${this.targetText}`);
     this.prober = new Prober(probe, options.io, {
       finished: (outcome) => void this.finish(outcome),
-      failed: () => this.saveNowAndThen(),
+      failed: () => {
+        this.prepare();
+        this.saveNowAndThen();
+      },
     });
   }
 
   /** Resolves once, with what the process shall do next. The first attempts have begun when this returns. */
   run(): Promise<Ending> {
-    const { io, settings, uid, publisher } = this.options;
+    const { io, settings } = this.options;
     return new Promise((resolve) => {
-      this.end = resolve;
-      this.memory = recall(this.memoryFile, io.clock.monotonic(), uid);
-      const before = this.memory?.report.state;
-      if (before === 'Ready' || before === 'Breached') {
-        void this.resume();
-        return;
-      }
+      this.resolve = resolve;
       this.prober.start();
-      this.save(false);
+      this.cancelPrepare = io.timers.after(UNDISTURBED_MS, () => this.prepare());
       const headStart = Math.min(HEAD_START_MS, settings.probe.intervalMs / 2);
-      this.cancelHeadStart = io.timers.after(headStart, () => publisher?.publish(annotationsOf(this.report())));
+      this.cancelHeadStart = io.timers.after(headStart, () =>
+        this.api.publisher?.publish(annotationsOf(this.report())),
+      );
     });
+  }
+
+  /** What must not come before the first attempts and would make their answers seem late: files, memory, the first save. */
+  private prepare(): void {
+    if (this.prepared) return;
+    this.prepared = true;
+    this.cancelPrepare();
+    const { io, files } = this.options;
+    this.api = this.options.findApi();
+    const uptimeNow = uptimeMs(files.read('/proc/uptime'));
+    this.startUptimeMs = uptimeNow - Number((io.clock.monotonic() - io.clock.monotonicStart) / 1_000_000n);
+    this.memory = recall(files, this.memoryFile, uptimeNow, this.api.uid);
+    const before = this.memory?.report.state;
+    if (before !== 'Ready' && before !== 'Breached') {
+      this.save(false);
+      return;
+    }
+    // A predecessor has measured already: its result stands, and is delivered once more with the count of restarts.
+    this.prober.stop();
+    this.cancelHeadStart();
+    this.measuredBefore = true;
+    this.save(false);
+    if (!this.stopped) void this.leave();
   }
 
   /** SIGTERM: leaves a true report and ends. */
   terminate(): void {
     if (this.stopped) return;
     this.stopped = true;
+    this.prepare();
     this.cancelHeadStart();
     this.prober.stop();
-    const code = this.isKnown() ? EXIT.done : EXIT.terminated;
     this.save(false);
-    void this.publish(LAST_WRITE_MS).then(() => this.end({ action: 'exit', code }));
-  }
-
-  /** A predecessor has measured already: its result stands, and is delivered once more with the count of restarts. */
-  private async resume(): Promise<void> {
-    this.save(this.memory?.completed === true);
-    await this.leave();
+    void this.publish(LAST_WRITE_MS).then(() => this.end({ action: 'exit', code: this.exitCode() }));
   }
 
   private async finish(outcome: ProbeOutcome): Promise<void> {
+    this.prepare();
+    if (this.measuredBefore) return;
     this.outcome = outcome;
     this.cancelHeadStart();
     this.save(false);
@@ -114,50 +142,58 @@ export class Reporter {
   }
 
   private async leave(): Promise<void> {
-    const { settings, publisher } = this.options;
+    const { settings } = this.options;
     const settlement = await this.publish(settings.reportTimeoutMs);
     if (this.stopped) return;
-    const state = this.report().state;
-    const failed = settings.onTimeout === 'fail' && state !== 'Ready';
-    if (failed) {
-      this.end({ action: 'exit', code: state === 'Breached' ? EXIT.breached : EXIT.timeout });
+    const code = this.exitCode();
+    if (code !== EXIT.done) {
+      this.end({ action: 'exit', code });
       return;
     }
-    const place = placeOf(publisher?.pod);
+    const place = placeOf(this.api.publisher?.pod);
     const action = afterReport(settings.afterReport, place, this.memory?.completed === true);
     this.options.logger.info(action === 'idle' ? 'idling until SIGTERM' : 'done', { place, written: settlement });
     if (action === 'exit') this.save(true);
     this.end(action === 'exit' ? { action, code: EXIT.done } : { action });
   }
 
+  private end(ending: Ending): void {
+    this.api.publisher?.stop();
+    this.resolve(ending);
+  }
+
   private async publish(withinMs: number): Promise<Settlement | 'unavailable'> {
-    const { publisher, logger } = this.options;
+    const { publisher } = this.api;
     if (publisher === undefined) return 'unavailable';
     publisher.publish(annotationsOf(this.report()));
     const settlement = await publisher.settled(withinMs);
     if (settlement === 'gaveUp')
-      logger.warn('the API server could not be reached in time; the report stays in the termination message');
+      this.options.logger.warn(
+        'the API server could not be reached in time; the report stays in the termination message',
+      );
     return settlement;
   }
 
-  private isKnown(): boolean {
-    const state = this.report().state;
-    return state === 'Ready' || state === 'Breached' || state === 'TimedOut';
+  private exitCode(): number {
+    const { state } = this.report();
+    if (state === 'Probing' || state === 'Stopped') return EXIT.terminated;
+    if (state === 'Ready' || this.options.settings.onTimeout === 'pass') return EXIT.done;
+    return state === 'Breached' ? EXIT.breached : EXIT.timeout;
   }
 
   private report(): Report {
     const { memory, outcome } = this;
-    const { io, uid } = this.options;
-    const before = memory?.report;
-    if (before !== undefined && (before.state === 'Ready' || before.state === 'Breached')) {
-      return { ...before, restarts: before.restarts + 1 };
+    const { io } = this.options;
+    if (memory !== undefined && this.measuredBefore) {
+      return { ...memory.report, restarts: memory.report.restarts + 1 };
     }
     return buildReport({
       state: outcome?.state ?? (this.stopped ? 'Stopped' : 'Probing'),
       clock: io.clock,
       target: this.targetText,
-      uid,
+      uid: this.api.uid,
       memory,
+      startUptimeMs: this.startUptimeMs,
       tally: this.prober.tally,
       outcome,
     });
@@ -169,17 +205,17 @@ export class Reporter {
 
   /** Writes the termination message and the memory, so that even a killed process leaves what was true a second ago. */
   private save(completed: boolean): void {
-    const { settings, io, createTerminationLog } = this.options;
+    const { settings, io, files, createTerminationLog } = this.options;
     this.savedAt = io.clock.monotonic();
     const report = this.report();
     try {
-      overwriteFile(settings.terminationLog, encodeReport(report), createTerminationLog);
+      files.overwrite(settings.terminationLog, encodeReport(report), createTerminationLog);
     } catch (error) {
       this.warnOnce('the termination message could not be written', messageOf(error));
     }
-    const failure = remember(this.memoryFile, {
+    const failure = remember(files, this.memoryFile, {
       report,
-      monotonicStart: this.memory?.monotonicStart ?? io.clock.monotonicStart,
+      startUptimeMs: this.memory?.startUptimeMs ?? this.startUptimeMs,
       completed: completed || this.memory?.completed === true,
     });
     if (failure !== undefined) this.warnOnce('nothing can be remembered for a restart', failure);

@@ -5,7 +5,7 @@
 import type { Socket as NetSocket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isIpAddress } from './ip-address.js';
-import type { Connect, Socket, SocketError, SocketHandlers, TlsSettings } from './socket.js';
+import type { Connect, Listen, Socket, SocketError, SocketHandlers, TlsSettings } from './socket.js';
 
 export function createNodeConnect(): Connect {
   // Loaded here, so that loading isn't counted as a slow connection.
@@ -79,3 +79,19 @@ function socketError(error: Error): SocketError {
   const code: unknown = 'code' in error ? error.code : undefined;
   return { code: typeof code === 'string' ? code : undefined, message: error.message };
 }
+
+/** A peer that says nothing is let go after this; milliseconds. */
+const PATIENCE_MS = 5000;
+
+/** @see Listen */
+export const listenNode: Listen = (host, port, answer, failed) => {
+  const server = process.getBuiltinModule('node:net').createServer((socket) => {
+    socket.setTimeout(PATIENCE_MS, () => socket.destroy());
+    // The peer's trouble is the peer's to report.
+    socket.on('error', () => socket.destroy());
+    socket.once('data', () => socket.end(answer));
+  });
+  server.maxConnections = 256;
+  server.on('error', (error) => failed(error.message));
+  server.listen(port, host === '' ? undefined : host);
+};

@@ -37,3 +37,11 @@ export interface Socket {
  * @param tls absent for plain TCP
  */
 export type Connect = (address: string, port: number, tls: TlsSettings | undefined, handlers: SocketHandlers) => Socket;
+
+/**
+ * Accepts connections and answers the first bytes of each with `answer`.
+ *
+ * @param host an IP address; empty for all addresses
+ * @param failed the address can't be used, and why
+ */
+export type Listen = (host: string, port: number, answer: string, failed: (message: string) => void) => void;

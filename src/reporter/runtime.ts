@@ -1,0 +1,49 @@
+/** What differs between Node and Bun: sockets, and what an idle process is. */
+import { systemTimers } from './clock.js';
+import { Files, loadNodeFileSystem } from './files.js';
+import type { FileSystem } from './files.js';
+import { createRefusalCheck } from './refusal-check.js';
+import type { ListenAddress } from './settings.js';
+import type { Connect, Listen } from './socket.js';
+import { bunRuntime, createBunConnect, createBunListen } from './socket-bun.js';
+import { createNodeConnect, listenNode } from './socket-node.js';
+import { becomeProgram, loadBunFileSystem, loadSystemCalls } from './system-bun.js';
+
+export interface Runtime {
+  readonly connect: Connect;
+  readonly listen: Listen;
+  readonly files: Files;
+  /**
+   * Replaces the process by one that costs nothing, and answers at `listen` if given.
+   *
+   * @returns only where that can't be done: the caller idles by itself then
+   */
+  readonly becomeIdle: (program: string | undefined, listen: ListenAddress | undefined) => void;
+}
+
+export function createRuntime(): Runtime {
+  const bun = bunRuntime();
+  if (bun === undefined) {
+    const files = new Files(loadNodeFileSystem);
+    return { connect: createNodeConnect(), listen: listenNode, files, becomeIdle: () => undefined };
+  }
+  const checkRefusal = createRefusalCheck(loadSystemCalls, systemTimers, () => process.hrtime.bigint());
+  return {
+    connect: createBunConnect(bun, checkRefusal),
+    listen: createBunListen(bun),
+    files: new Files(loadFileSystem),
+    becomeIdle: (program, listen) => {
+      const path = program ?? `${process.execPath.slice(0, process.execPath.lastIndexOf('/'))}/datapath-idle`;
+      becomeProgram(path, listen === undefined ? [] : [listen.host, String(listen.port)]);
+    },
+  };
+}
+
+function loadFileSystem(): FileSystem {
+  try {
+    return loadBunFileSystem();
+  } catch {
+    // Another C library than this build knows: the dearer way has the same effect.
+    return loadNodeFileSystem();
+  }
+}
