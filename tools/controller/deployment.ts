@@ -5,7 +5,7 @@ import type { ControlPlane } from '../control-plane/launcher.js';
 
 /** The root of this repository, where kustomization.yaml stands. */
 export const ROOT = resolve(import.meta.dirname, '../..');
-export const CONTROLLER_SCRIPT = resolve(ROOT, 'dist/main.js');
+export const CONTROLLER_SCRIPT = resolve(ROOT, 'dist/datapath-controller.js');
 export const REPORTER_SCRIPT = resolve(ROOT, 'dist/reporter.cjs');
 export const CONTROLLER_NAMESPACE = 'datapath-observer';
 export const CONTROLLER_SERVICE_ACCOUNT = 'datapath-controller';
