@@ -1,14 +1,18 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { hostname } from 'node:os';
+import { register } from 'prom-client';
 import { randomBytes } from 'node:crypto';
 import { ApiModule } from './modules/api/api.module.js';
 import { HealthModule } from './modules/health/health.module.js';
 import { KubeModule } from './modules/kube/kube.module.js';
 import { OperatorModule } from './modules/operator/index.js';
 import { ResultsModule } from './modules/results/results.module.js';
+import { PrometheusKubeMetrics } from './modules/telemetry/prometheus-kube-metrics.js';
+import { TelemetryModule } from './modules/telemetry/telemetry.module.js';
 import { SettingsModule } from './settings/settings.module.js';
 import type { Settings } from './settings/settings.js';
+import { VERSION } from './version.js';
 
 /** The name of the controller's Lease. */
 export const LEASE_NAME = 'datapath-controller';
@@ -21,7 +25,10 @@ export class AppModule {
       module: AppModule,
       imports: [
         SettingsModule.forRoot(settings),
-        KubeModule.forRoot(settings.kubeconfig === undefined ? {} : { kubeconfig: settings.kubeconfig }),
+        KubeModule.forRoot({
+          metrics: new PrometheusKubeMetrics(register),
+          ...(settings.kubeconfig === undefined ? {} : { kubeconfig: settings.kubeconfig }),
+        }),
         OperatorModule.forRoot(
           settings.leaderElect
             ? {
@@ -37,6 +44,7 @@ export class AppModule {
         ResultsModule,
         ApiModule,
         HealthModule,
+        TelemetryModule.forRoot({ version: VERSION }),
       ],
     };
   }

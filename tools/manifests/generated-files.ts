@@ -1,6 +1,7 @@
 /** The list of files that are made from sources. Whoever adds a generated file adds an entry here. */
 import { stringify } from 'yaml';
 import { openApiText } from '../../src/modules/api/openapi.js';
+import { metricsReference } from '../../src/modules/telemetry/metrics-reference.js';
 import { controllerRole } from './controller-role.js';
 import { customResourceDefinition } from './custom-resource-definition.js';
 import type { CustomResource } from './custom-resource-definition.js';
@@ -19,6 +20,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
     content: () => `${generatedFrom('the operators and tools/manifests/controller-role.ts')}${controllerRole()}`,
   },
   { file: 'docs/openapi.json', content: () => openApiText() },
+  { file: 'docs/metrics.md', content: () => metricsReference() },
 ];
 
 function crd(resource: CustomResource, source: string): GeneratedFile {

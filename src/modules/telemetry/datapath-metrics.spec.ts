@@ -1,0 +1,107 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { readyResult, result, TEST_NOW_MS } from '../../../test/support/api-app.js';
+import { fromEpochMs } from '../../datapath/instant.js';
+import { ResultIndex } from '../results/result-index.js';
+import { DatapathMetrics, MAX_NAMESPACES } from './datapath-metrics.js';
+
+let registry: Registry;
+let index: ResultIndex;
+let synced: boolean;
+
+beforeEach(() => {
+  registry = new Registry();
+  index = new ResultIndex();
+  synced = true;
+  const metrics = new DatapathMetrics(registry, {
+    table: index.table,
+    synced: () => synced,
+    epochMs: () => TEST_NOW_MS,
+  });
+  index.changes.subscribe((change) => {
+    metrics.onChange(change);
+  });
+});
+
+/** The value of a series, or `undefined` where there is none. */
+async function value(series: string): Promise<number | undefined> {
+  const line = (await registry.metrics()).split('\n').find((each) => each.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+describe('counters', () => {
+  it('are there at 0 before anything happens, so that an alert sees the first failure', async () => {
+    expect(await value('datapath_pods_total{outcome="Failed"}')).toBe(0);
+    expect(await value('datapath_failures_total{class="ReportLost"}')).toBe(0);
+  });
+
+  it('count each outcome when it is reached, and each value when it is first known', async () => {
+    index.put(result('p'));
+    index.put(result('p', { outcome: 'Failed', failure: { class: 'DeadlineExceeded', message: '' } }));
+    index.put(result('p', { outcome: 'Failed', failure: { class: 'DeadlineExceeded', message: '' }, restarts: 1 }));
+    index.put(readyResult('p', 400, 900));
+    index.put(readyResult('p', 400, 900, { restarts: 2 }));
+    expect(await value('datapath_pods_total{outcome="Pending"}')).toBe(1);
+    expect(await value('datapath_pods_total{outcome="Failed"}')).toBe(1);
+    expect(await value('datapath_pods_total{outcome="Ready"}')).toBe(1);
+    expect(await value('datapath_failures_total{class="DeadlineExceeded"}')).toBe(1);
+    expect(await value('datapath_time_to_ready_seconds_count{namespace="perf"}')).toBe(1);
+    expect(await value('datapath_time_to_ready_seconds_sum{namespace="perf"}')).toBe(0.9);
+    expect(await value('datapath_time_to_ready_seconds_bucket{le="0.75",namespace="perf"}')).toBe(0);
+    expect(await value('datapath_time_to_ready_seconds_bucket{le="1",namespace="perf"}')).toBe(1);
+  });
+
+  it('do not count again what was there before the process started', async () => {
+    synced = false;
+    index.put(readyResult('old', 1, 2));
+    index.put(result('open'));
+    // What is found to have happened meanwhile did happen.
+    index.put(readyResult('open', 5, 6));
+    synced = true;
+    expect(await value('datapath_pods_total{outcome="Ready"}')).toBe(1);
+    expect(await value('datapath_time_to_start_seconds_count{namespace="perf"}')).toBe(1);
+    expect(await value('datapath_results{outcome="Ready"}')).toBe(2);
+  });
+
+  it('never fall because a clock is off', async () => {
+    index.put(readyResult('p', -5000, -4000));
+    expect(await value('datapath_time_to_start_seconds_sum{namespace="perf"}')).toBe(0);
+    expect(await value('datapath_time_to_start_seconds_count{namespace="perf"}')).toBe(1);
+  });
+
+  it('have a bounded number of series, whatever the number of namespaces', async () => {
+    for (let i = 0; i < MAX_NAMESPACES + 50; i++) {
+      index.put(readyResult(`p${String(i)}`, 1, 2, { namespace: `n${String(i)}` }));
+    }
+    expect(await value('datapath_time_to_start_seconds_count{namespace="_other"}')).toBe(50);
+    const text = await registry.metrics();
+    expect(text.match(/^datapath_time_to_start_seconds_count/gm)).toHaveLength(MAX_NAMESPACES + 1);
+    expect(text).not.toMatch(/uid-|p1\b/);
+  });
+});
+
+describe('runs', () => {
+  it('have exact quantiles, the newest twenty only', async () => {
+    for (let run = 0; run < 25; run++) {
+      for (let i = 1; i <= 4; i++) {
+        const createdAt = fromEpochMs(TEST_NOW_MS + run);
+        const name = `p${String(run)}-${String(i)}`;
+        index.put(readyResult(name, i * 100, i * 1000, { runName: `run-${String(run)}`, createdAt }));
+      }
+    }
+    index.put(result('late', { runName: 'run-24' }));
+    expect(await value('datapath_run_quantile_seconds{run="run-24",metric="timeToDatapathReady",quantile="0.5"}')).toBe(
+      2,
+    );
+    expect(await value('datapath_run_pods{run="run-24",outcome="Pending"}')).toBe(1);
+    expect(await value('datapath_run_pods{run="run-5",outcome="Ready"}')).toBe(4);
+    expect(await value('datapath_run_pods{run="run-4",outcome="Ready"}')).toBeUndefined();
+  });
+
+  it('that are gone leave no series', async () => {
+    index.put(readyResult('p', 1, 2));
+    expect(await value('datapath_run_pods{run="run-1",outcome="Ready"}')).toBe(1);
+    index.remove('uid-p');
+    expect(await value('datapath_run_pods{run="run-1",outcome="Ready"}')).toBeUndefined();
+  });
+});

@@ -1,0 +1,198 @@
+/**
+ * What is measured of Pods, as Prometheus metrics (seconds, base units). No label ever names a Pod: their number has no bound.
+ *
+ * Counters and histograms count what happens while this process watches. Results that were there before it started are counted in the
+ * gauges alone, so that a restart looks like no burst.
+ */
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { metricOf } from '../../datapath/result-state.js';
+import { FAILURE_CLASSES, METRICS, OUTCOMES } from '../../datapath/vocabulary.js';
+import type { Metric } from '../../datapath/vocabulary.js';
+import { markMatching } from '../../statistics/result-filter.js';
+import type { ResultTable } from '../../statistics/result-table.js';
+import { computeStatistic } from '../../statistics/statistic.js';
+import type { ResultChange } from '../results/result-index.js';
+
+/** The buckets of `kubelet_pod_start_sli_duration_seconds`, so that the two join, and finer ones below a second. */
+export const DURATION_BUCKETS = [
+  0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600,
+  900, 1200, 1800, 2700, 3600,
+];
+
+/** Namespaces with series of their own; what is measured in others is counted together. */
+export const MAX_NAMESPACES = 100;
+export const OTHER_NAMESPACES = '_other';
+/** Runs with series of their own: the newest. */
+export const MAX_RUNS = 20;
+const RUN_QUANTILES = [0.5, 0.9, 0.95, 0.99, 1];
+
+const HISTOGRAMS: Readonly<Record<Metric, { readonly name: string; readonly help: string }>> = {
+  timeToStart: {
+    name: 'datapath_time_to_start_seconds',
+    help: 'Seconds from the creation of a Pod to the start of its workload',
+  },
+  timeToDatapathReady: {
+    name: 'datapath_time_to_ready_seconds',
+    help: 'Seconds from the creation of a Pod to its first successful probe',
+  },
+  datapathDelay: {
+    name: 'datapath_delay_seconds',
+    help: 'Seconds from the start of a workload to its first successful probe, by one monotonic clock',
+  },
+};
+
+/** What is read when metrics are asked for. */
+export interface DatapathMetricsSource {
+  readonly table: ResultTable;
+  /** Whether the caches are filled. */
+  synced(): boolean;
+  /** Milliseconds since the epoch. */
+  epochMs(): number;
+}
+
+export class DatapathMetrics {
+  readonly #source: DatapathMetricsSource;
+  readonly #histograms: Readonly<Record<Metric, Histogram<'namespace'>>>;
+  readonly #pods: Counter<'outcome'>;
+  readonly #failures: Counter<'class'>;
+  readonly #namespaces = new Set<string>();
+
+  constructor(registry: Registry, source: DatapathMetricsSource) {
+    this.#source = source;
+    const registers = [registry];
+    const histogram = (metric: Metric): Histogram<'namespace'> =>
+      new Histogram({ ...HISTOGRAMS[metric], labelNames: ['namespace'], buckets: DURATION_BUCKETS, registers });
+    this.#histograms = {
+      timeToStart: histogram('timeToStart'),
+      timeToDatapathReady: histogram('timeToDatapathReady'),
+      datapathDelay: histogram('datapathDelay'),
+    };
+    this.#pods = new Counter({
+      name: 'datapath_pods_total',
+      help: 'Pods that reached an outcome; one that fails and is ready after all counts in both',
+      labelNames: ['outcome'],
+      registers,
+    });
+    for (const outcome of OUTCOMES) this.#pods.inc({ outcome }, 0);
+    this.#failures = new Counter({
+      name: 'datapath_failures_total',
+      help: 'Pods that failed or were given up, by the class of the reason',
+      labelNames: ['class'],
+      registers,
+    });
+    for (const name of FAILURE_CLASSES) this.#failures.inc({ class: name }, 0);
+    this.#registerResults(registers);
+    this.#registerRuns(registers);
+  }
+
+  /** Counts one change of the index. */
+  onChange({ previous, next }: ResultChange): void {
+    if (next === undefined || (previous === undefined && !this.#source.synced())) return;
+    if (next.outcome !== previous?.outcome) this.#pods.inc({ outcome: next.outcome });
+    if (next.failure !== undefined && next.failure.class !== previous?.failure?.class) {
+      this.#failures.inc({ class: next.failure.class });
+    }
+    for (const metric of METRICS) {
+      const value = metricOf(next, metric);
+      if (value === undefined || (previous !== undefined && metricOf(previous, metric) !== undefined)) continue;
+      // A clock that is off makes negative times; the sum of a histogram may not fall.
+      this.#histograms[metric].observe({ namespace: this.#namespaceLabel(next.namespace) }, Math.max(0, value) / 1000);
+    }
+  }
+
+  #namespaceLabel(namespace: string): string {
+    if (this.#namespaces.has(namespace)) return namespace;
+    if (this.#namespaces.size >= MAX_NAMESPACES) return OTHER_NAMESPACES;
+    this.#namespaces.add(namespace);
+    return namespace;
+  }
+
+  #registerResults(registers: Registry[]): void {
+    const { table } = this.#source;
+    new Gauge({
+      name: 'datapath_results',
+      help: 'Results that are known now, by outcome',
+      labelNames: ['outcome'],
+      registers,
+      collect() {
+        for (const outcome of OUTCOMES) this.set({ outcome }, table.outcomeCount(outcome));
+      },
+    });
+  }
+
+  #registerRuns(registers: Registry[]): void {
+    const source = this.#source;
+    new Gauge({
+      name: 'datapath_run_quantile_seconds',
+      help: `Exact quantiles of the newest ${String(MAX_RUNS)} runs: one from buckets is none`,
+      labelNames: ['run', 'metric', 'quantile'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { run, metric, quantile, seconds } of runQuantiles(source)) {
+          this.set({ run, metric, quantile }, seconds);
+        }
+      },
+    });
+    new Gauge({
+      name: 'datapath_run_pods',
+      help: `Pods of the newest ${String(MAX_RUNS)} runs, by outcome`,
+      labelNames: ['run', 'outcome'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { run, outcome, pods } of runPods(source)) this.set({ run, outcome }, pods);
+      },
+    });
+  }
+}
+
+interface RunQuantile {
+  readonly run: string;
+  readonly metric: Metric;
+  readonly quantile: string;
+  readonly seconds: number;
+}
+
+function runQuantiles(source: DatapathMetricsSource): RunQuantile[] {
+  return METRICS.flatMap((metric) =>
+    statisticsOfRuns(source, metric).flatMap(({ key, statistic }) =>
+      statistic.quantiles.flatMap((value, i) =>
+        value === null ? [] : [{ run: key, metric, quantile: String(RUN_QUANTILES[i]), seconds: value / 1000 }],
+      ),
+    ),
+  );
+}
+
+function runPods(source: DatapathMetricsSource): { run: string; outcome: string; pods: number }[] {
+  return statisticsOfRuns(source, 'timeToStart').flatMap(({ key, statistic }) =>
+    OUTCOMES.map((outcome) => ({ run: key, outcome, pods: statistic.outcomes[outcome] })),
+  );
+}
+
+function statisticsOfRuns(
+  { table, epochMs }: DatapathMetricsSource,
+  metric: Metric,
+): { key: string; statistic: ReturnType<typeof computeStatistic>['whole'] }[] {
+  const { groups } = computeStatistic(table, markMatching(table, { runs: newestRuns(table) }), {
+    metric,
+    method: 'nearest-rank',
+    quantiles: RUN_QUANTILES,
+    topN: 0,
+    nowMs: epochMs(),
+    groupBy: 'run',
+  });
+  return groups.flatMap(({ key, statistic }) => (key === null ? [] : [{ key, statistic }]));
+}
+
+/** The runs whose Pods were created last. */
+function newestRuns(table: ResultTable): string[] {
+  const runs = new Set<string>();
+  const { slots, length } = table.creationOrder();
+  for (let i = length - 1; i >= 0 && runs.size < MAX_RUNS; i--) {
+    const run = table.text('run', slots[i] as number);
+    if (run !== undefined) runs.add(run);
+  }
+  return [...runs];
+}
