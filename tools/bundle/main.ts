@@ -5,6 +5,7 @@
  * Nothing of ours calls them: the client gives kubeconfig and credentials only, and of the operator library only the model is used.
  * A class that is left out after all fails at the first use, with its name, not silently.
  */
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
@@ -81,6 +82,12 @@ const leanClient: Plugin = {
     });
   },
 };
+
+const viewer = resolve(ROOT, 'dist/viewer');
+mkdirSync(viewer, { recursive: true });
+for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']) {
+  copyFileSync(resolve(ROOT, 'node_modules/swagger-ui-dist', file), resolve(viewer, file));
+}
 
 await build({
   absWorkingDir: ROOT,

@@ -1,8 +1,10 @@
 import { Controller, Get, Header, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { openApiText } from './openapi.js';
 import { PROBLEMS, Problem } from './problem.js';
 import type { ProblemName } from './problem.js';
@@ -39,6 +41,12 @@ const PAGE = `<!doctype html>
 
 const START = `window.ui = SwaggerUIBundle({ url: '/openapi.json', dom_id: '#viewer', deepLinking: true, validatorUrl: null });
 `;
+
+/** Beside the program, where it was packed into one file; else in its package. */
+function viewerFolder(): string {
+  const packed = fileURLToPath(new URL('./viewer', import.meta.url));
+  return existsSync(packed) ? packed : dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+}
 
 /** The description of the API, for programs and for people. It tells nothing of the cluster, so nobody is asked who they are. */
 @Controller()
@@ -86,8 +94,7 @@ export class DocumentationController {
   #read(file: string): Promise<Buffer> {
     const known = this.#files.get(file);
     if (known !== undefined) return known;
-    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-    const read = readFile(join(folder, file));
+    const read = readFile(join(viewerFolder(), file));
     this.#files.set(file, read);
     return read;
   }
