@@ -1,12 +1,11 @@
-import { type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http';
+import { type Agent, type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Clock } from './clock.js';
-import type { ConnectionPool } from './connection-pool.js';
 import type { Credential } from './credentials.js';
+import { STALE_CONNECTION } from './direct-connection.js';
 import { errorFromTransport, KubeApiError } from './kube-api-error.js';
-
-/** The reason of a call that met a dying idle connection: most likely the server never saw it. */
-export const STALE_CONNECTION = 'StaleConnection';
+import { pathPrefix } from './request-text.js';
+import type { Answer } from './response-reader.js';
 
 /** One HTTP request, ready to be sent. */
 export interface Exchange {
@@ -20,25 +19,20 @@ export interface Exchange {
   readonly signal: AbortSignal | undefined;
   /** Milliseconds until the whole answer (for an endless stream: its headers) must be there. */
   readonly timeoutMs: number;
+  /** Called just before the request is written to an open connection; what it throws refuses the request. */
+  readonly beforeSend?: (() => void) | undefined;
   /** A stream that may stay open after its headers for as long as it likes. */
   readonly endless?: boolean | undefined;
 }
 
-/** An answer with its body read to the end. */
-export interface Answer {
-  readonly code: number;
-  readonly text: string;
-  readonly retryAfter: string | undefined;
-}
-
 /**
- * Sends a request and reads the whole answer.
+ * Sends a request by way of Node's client and reads the whole answer.
  *
  * @throws KubeApiError with code 0 when no complete answer arrives in time: refused, reset, truncated, timed out, aborted
  */
-export function exchange(spec: Exchange, credential: Credential, pool: ConnectionPool, clock: Clock): Promise<Answer> {
+export function proxiedExchange(spec: Exchange, credential: Credential, agent: Agent, clock: Clock): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const conversation = begin(spec, credential, pool, clock, reject, (response) => {
+    const conversation = begin(spec, credential, agent, clock, reject, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
@@ -67,11 +61,11 @@ export function exchange(spec: Exchange, credential: Credential, pool: Connectio
 export function openStream(
   spec: Exchange,
   credential: Credential,
-  pool: ConnectionPool,
+  agent: Agent,
   clock: Clock,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const conversation = begin(spec, credential, pool, clock, reject, (response) => {
+    const conversation = begin(spec, credential, agent, clock, reject, (response) => {
       // A refusal is short and has to arrive in time like any other answer.
       if (spec.endless === true && response.statusCode === 200) conversation.keepOpen();
       response.once('close', conversation.finish);
@@ -91,9 +85,9 @@ interface Conversation {
 function begin(
   spec: Exchange,
   credential: Credential,
-  pool: ConnectionPool,
+  agent: Agent,
   clock: Clock,
-  reject: (error: KubeApiError) => void,
+  reject: (error: unknown) => void,
   onResponse: (response: IncomingMessage) => void,
 ): Conversation {
   const { server } = credential;
@@ -107,13 +101,12 @@ function begin(
     headers['Content-Type'] = spec.contentType;
     headers['Content-Length'] = Buffer.byteLength(spec.body);
   }
-  const prefix = server.pathname === '/' ? '' : server.pathname.replace(/\/$/, '');
   const options: RequestOptions = {
-    agent: pool.agent,
+    agent,
     hostname: server.hostname.startsWith('[') ? server.hostname.slice(1, -1) : server.hostname,
     port: server.port === '' ? (server.protocol === 'http:' ? 80 : 443) : server.port,
     method: spec.method,
-    path: prefix + spec.target,
+    path: pathPrefix(credential) + spec.target,
     headers,
   };
   const request = server.protocol === 'http:' ? httpRequest(options) : httpsRequest(options);
@@ -155,7 +148,14 @@ function begin(
     return conversation;
   }
   spec.signal?.addEventListener('abort', abort, { once: true });
-  request.end(spec.body);
+  try {
+    spec.beforeSend?.();
+    request.end(spec.body);
+  } catch (error) {
+    conversation.finish();
+    reject(error);
+    request.destroy();
+  }
   return conversation;
 }
 

@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from './clock.js';
-import { closePool, type ConnectionPool, openPool } from './connection-pool.js';
+import { ConnectionPool } from './connection-pool.js';
 import type { Credential, CredentialSource } from './credentials.js';
-import { type Answer, exchange, type Exchange, openStream, STALE_CONNECTION } from './http-exchange.js';
+import { STALE_CONNECTION } from './direct-connection.js';
+import { type Exchange, openStream } from './http-exchange.js';
 import { errorFromResponse, isAborted, isTransport, KubeApiError } from './kube-api-error.js';
 import { type KubeMetrics, noMetrics } from './kube-metrics.js';
 import { apiVersionOf, collectionPath, objectPath, type Query, type Scope, withQuery } from './resource-path.js';
+import type { Answer } from './response-reader.js';
 import type { KubeObject, ObjectKey, ResourceType } from './resource.js';
 
 export interface KubeClientOptions {
@@ -122,6 +124,9 @@ export class KubeClient {
   readonly #timeoutMs: number;
   #pool: ConnectionPool | undefined;
   #fence: () => void = () => undefined;
+  readonly #checkFence = (): void => {
+    this.#fence();
+  };
 
   constructor(options: KubeClientOptions) {
     this.#credentials = options.credentials;
@@ -138,16 +143,16 @@ export class KubeClient {
   }
 
   /**
-   * From now on `check` is called before each create, patch and delete, synchronously just before the request is handed to the
-   * connection. It throws `NotLeaderError` to refuse the write.
+   * From now on `check` is called before each create, patch and delete, in the moment in which the request is written to an
+   * open connection, however long it waited for one. It throws `NotLeaderError` to refuse the write.
    */
   fenceWrites(check: () => void): void {
     this.#fence = check;
   }
 
-  /** Ends idle connections. Calls under way go on. */
+  /** Ends every connection. What is under way fails as if its caller had ended it. */
   close(): void {
-    if (this.#pool !== undefined) closePool(this.#pool);
+    this.#pool?.close();
     this.#pool = undefined;
   }
 
@@ -255,7 +260,7 @@ export class KubeClient {
     return this.#authorized(async (credential, pool) => {
       const startedAt = this.#clock.monotonicMs();
       const response = await this.#counted('GET', credential, startedAt, () =>
-        openStream(spec, credential, pool, this.#clock),
+        openStream(spec, credential, pool.agent, this.#clock),
       );
       const code = response.statusCode ?? 0;
       this.#count('GET', credential, String(code), startedAt);
@@ -267,7 +272,6 @@ export class KubeClient {
   async #call<T>(method: string, target: string, options: CallOptions, extra: CallExtra = {}): Promise<T> {
     const spec = this.#spec(method, target, options, extra);
     return this.#authorized(async (credential, pool) => {
-      if (extra.fenced === true) this.#fence();
       const answer = await this.#exchange(spec, credential, pool);
       if (answer.code < 200 || answer.code > 299) throw errorFromResponse(answer.code, answer.text, answer.retryAfter);
       return parseBody<T>(answer.text);
@@ -277,7 +281,7 @@ export class KubeClient {
   async #exchange(spec: Exchange, credential: Credential, pool: ConnectionPool): Promise<Answer> {
     const startedAt = this.#clock.monotonicMs();
     const send = (): Promise<Answer> =>
-      this.#counted(spec.method, credential, startedAt, () => exchange(spec, credential, pool, this.#clock));
+      this.#counted(spec.method, credential, startedAt, () => pool.exchange(spec, credential));
     let answer: Answer;
     try {
       answer = await send();
@@ -325,8 +329,8 @@ export class KubeClient {
     const pool = this.#pool;
     if (pool?.fingerprint === credential.fingerprint) return pool;
     // Requests and watches on the old pool end in their own time; only its idle connections are dropped.
-    if (pool !== undefined) closeIdle(pool);
-    this.#pool = openPool(credential, this.#metrics);
+    pool?.retire();
+    this.#pool = new ConnectionPool(credential, this.#clock, this.#metrics);
     return this.#pool;
   }
 
@@ -340,6 +344,7 @@ export class KubeClient {
       userAgent: this.#userAgent,
       signal: options.signal,
       timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+      beforeSend: extra.fenced === true ? this.#checkFence : undefined,
     };
   }
 
@@ -404,10 +409,4 @@ function describe(error: unknown): { code: number; reason: string; message: stri
 
 function credentialError(error: unknown): KubeApiError {
   return new KubeApiError({ ...describe(error), cause: error });
-}
-
-function closeIdle(pool: ConnectionPool): void {
-  for (const sockets of Object.values(pool.agent.freeSockets)) {
-    for (const socket of sockets ?? []) socket.destroy();
-  }
 }
