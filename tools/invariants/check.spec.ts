@@ -1,0 +1,322 @@
+import { describe, expect, it } from '@jest/globals';
+import { HandMadeLog } from '../../test/support/hand-made-log.js';
+import { checkEvents, formatVerdict } from './check.js';
+import type { Expectations, Verdict } from './expectations.js';
+import type { ResultCondition, ResultStatus } from './objects.js';
+
+const STARTED_AT = 'datapath.observer/started-at';
+const READY_AT = 'datapath.observer/ready-at';
+const REPORT = 'datapath.observer/report';
+const at = (seconds: number): string => HandMadeLog.at(seconds);
+
+function status(outcome: string, more: Partial<ResultStatus> = {}): ResultStatus {
+  return { outcome, ...more };
+}
+
+/** A log in which a controller watches and one Pod becomes ready at the cost of two writes. */
+function goodLog(): HandMadeLog {
+  const log = new HandMadeLog();
+  log.watch();
+  log.pod('create', 'a').result('create', { podUid: 'a' });
+  log.pod('patch', 'a', { annotations: { [STARTED_AT]: at(1), [READY_AT]: at(2) } });
+  log.result('patch', { podUid: 'a', status: status('Ready', { startedAt: at(1), datapathReadyAt: at(2) }) });
+  return log;
+}
+
+/** The verdict after a minute of quiet. */
+function judged(log: HandMadeLog, expectations: Partial<Expectations> = {}, controller = 'one'): Verdict {
+  return checkEvents(log.pass(60).read(controller).events, { pods: 1, ...expectations });
+}
+
+function broken(log: HandMadeLog, expectations: Partial<Expectations> = {}): string[] {
+  return judged(log, expectations).violations.map(({ invariant, why }) => `${invariant}: ${why}`);
+}
+
+describe('a good log', () => {
+  it('breaks nothing and is counted', () => {
+    const verdict = judged(goodLog());
+    expect(verdict.violations).toEqual([]);
+    expect(verdict.counts).toMatchObject({ pods: 1, results: 1, writes: 2, mostWritesPerPod: 2, controllers: 1 });
+    expect(formatVerdict(verdict)).toEqual([
+      'invariants: 1 Pods, 2 writes (at most 2 a Pod), 1 controller processes, 0 changes of leader, 0 broken',
+    ]);
+  });
+
+  it('may have a Pod without a reporter that has no result', () => {
+    expect(broken(goodLog().pod('create', 'plain', { reporter: false }))).toEqual([]);
+  });
+
+  it('may have a Pod that lived and ended while no controller ran', () => {
+    const log = new HandMadeLog();
+    const end = log.watch();
+    end();
+    log.pass(20).pod('create', 'b').pod('delete', 'b').pass(20);
+    log.watch('two');
+    log.pod('create', 'a').result('create', { podUid: 'a', by: 'two' }).pass(20).read('two');
+    expect(broken(log)).toEqual([]);
+  });
+});
+
+describe('Unique', () => {
+  it('is broken by a name that is not made from the uid', () => {
+    const log = goodLog().result('create', { podUid: 'a', name: 'dpresult-pod-a-x7', uid: 'other' });
+    expect(broken(log).filter((line) => line.startsWith('Unique'))).toEqual([
+      expect.stringContaining('Unique: the result of Pod a is named x/dpresult-pod-a-x7'),
+      'Unique: Pod a has two results at once: x/dpresult-a and x/dpresult-pod-a-x7',
+    ]);
+  });
+
+  it('holds where somebody deleted the result and it was made again', () => {
+    const log = goodLog().result('delete', { podUid: 'a', by: 'somebody' });
+    log.result('create', { podUid: 'a', uid: 'again' });
+    log.result('patch', { podUid: 'a', uid: 'again', status: status('Ready', { startedAt: at(1) }) });
+    expect(broken(log)).toEqual([]);
+  });
+});
+
+describe('Complete', () => {
+  it('is broken by a Pod without a result', () => {
+    expect(broken(goodLog().pod('create', 'b'))).toEqual(['Complete: x/pod-b (b) has no result']);
+  });
+
+  it('is broken by a Pod that came and went unrecorded while a controller watched', () => {
+    expect(broken(goodLog().pod('create', 'b').pod('delete', 'b'))).toEqual(['Complete: x/pod-b (b) has no result']);
+  });
+
+  it('is broken by a readiness that never reached the result', () => {
+    const log = goodLog().pod('create', 'b').result('create', { podUid: 'b' });
+    log.pod('patch', 'b', { annotations: { [STARTED_AT]: at(3), [READY_AT]: at(4) } });
+    expect(broken(log)).toEqual(['Complete: x/pod-b (b) is over (ready), its result says Pending']);
+  });
+
+  it('waits for what has only just happened', () => {
+    const log = goodLog().pass(60).read();
+    log.pod('create', 'b');
+    expect(checkEvents(log.events, { pods: 1 }).violations).toEqual([]);
+  });
+});
+
+describe('FirstWins', () => {
+  it.each(['startedAt', 'datapathReadyAt'] as const)('is broken by a %s that changes', (field) => {
+    const first = status('Ready', { startedAt: at(1), datapathReadyAt: at(2) });
+    const log = goodLog().result('patch', { podUid: 'a', status: { ...first, [field]: at(9) } });
+    expect(broken(log)).toContain(`FirstWins: x/dpresult-a: ${field} was ${first[field]}, became ${at(9)}`);
+  });
+
+  it('is broken by a spec that changes', () => {
+    const log = goodLog().result('patch', { podUid: 'a', spec: { podRef: { uid: 'a' } }, status: status('Ready') });
+    expect(broken(log)).toContain('FirstWins: x/dpresult-a: spec changed');
+  });
+});
+
+describe('Legal', () => {
+  it('is broken by an outcome that moves back', () => {
+    expect(broken(goodLog().result('patch', { podUid: 'a', status: status('Started') }))).toContain(
+      'Legal: x/dpresult-a: Ready became Started',
+    );
+  });
+
+  it('is broken by a transition time that moves while the status stays', () => {
+    const conditions = (seconds: number): readonly ResultCondition[] => [
+      { type: 'Started', status: 'True', lastTransitionTime: at(seconds) },
+    ];
+    const log = new HandMadeLog();
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a' });
+    log.pod('patch', 'a', { annotations: { [REPORT]: '{"state":"Failed"}', [STARTED_AT]: at(1) } });
+    log.result('patch', { podUid: 'a', status: status('Failed', { conditions: conditions(1) }) });
+    log.pod('patch', 'a', { annotations: { [READY_AT]: at(8), [STARTED_AT]: at(1) } });
+    log.result('patch', { podUid: 'a', status: status('Ready', { conditions: conditions(8) }) });
+    expect(broken(log)).toEqual([
+      `Legal: x/dpresult-a: Started stayed True, but its transition moved from ${at(1)} to ${at(8)}`,
+    ]);
+  });
+});
+
+describe('Frugal', () => {
+  it('is broken by a third write', () => {
+    const log = goodLog().result('patch', {
+      podUid: 'a',
+      status: status('Ready', { startedAt: at(1), datapathReadyAt: at(2), podDeletedAt: at(3) }),
+    });
+    expect(broken(log)).toEqual(['Frugal: x/pod-a cost 3 writes, 2 at most: create 201, patch 200, patch 200']);
+  });
+
+  it('counts writes that were refused', () => {
+    expect(broken(goodLog().result('patch', { podUid: 'a', code: 409 }))).toEqual([
+      'Frugal: x/pod-a cost 3 writes, 2 at most: create 201, patch 200, patch 409',
+    ]);
+  });
+
+  it('is broken by a write that changes nothing', () => {
+    const log = new HandMadeLog();
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a', version: 7 }).result('patch', { podUid: 'a', version: 7 });
+    expect(broken(log)).toEqual(['Frugal: x/dpresult-a was written again with what it said already']);
+  });
+
+  it('allows one more where the labels of the Pod changed', () => {
+    const log = goodLog().pod('patch', 'a', { labels: { tier: 'front' }, annotations: { [READY_AT]: at(2) } });
+    log.result('patch', {
+      podUid: 'a',
+      labels: { tier: 'front' },
+      status: status('Ready', { startedAt: at(1), datapathReadyAt: at(2) }),
+    });
+    expect(broken(log)).toEqual([]);
+  });
+
+  it('allows a repetition where the controller was killed in between, and says so in the counts', () => {
+    const log = new HandMadeLog();
+    const end = log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a' });
+    end();
+    log.pass(15);
+    log.watch('two');
+    log.result('create', { podUid: 'a', by: 'two', code: 409 });
+    log.result('patch', { podUid: 'a', by: 'two', status: status('Pending', { startedAt: at(1) }) });
+    const verdict = judged(log, { controllers: 2 }, 'two');
+    expect(verdict.violations).toEqual([]);
+    expect(verdict.counts).toMatchObject({ interruptedPods: 1, mostWritesPerPod: 0, mostWritesPerInterruptedPod: 3 });
+  });
+});
+
+describe('Fenced', () => {
+  const pods = { pods: 0, patienceMs: 30_000 };
+
+  it('holds while the holder of the lease writes', () => {
+    const log = new HandMadeLog().lease('one');
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a' });
+    expect(broken(log, pods)).toEqual([]);
+  });
+
+  it('is broken by a write of another replica', () => {
+    const log = new HandMadeLog().lease('one').lease('two', 'replica-two', 1);
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a', by: 'one' });
+    expect(broken(log, pods)).toEqual([
+      expect.stringMatching(/^Fenced: create of x\/dpresult-a at .* by JTI=one, while replica-two held the lease$/),
+    ]);
+  });
+
+  it('is broken by a write after the lease had expired', () => {
+    const log = new HandMadeLog().lease('one').pass(16);
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a' });
+    expect(broken(log, pods)).toEqual([expect.stringContaining('ms after the lease of replica-one had expired')]);
+  });
+
+  it('is broken by a write after the lease was given back', () => {
+    const log = new HandMadeLog().lease('one').lease('one', '');
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a' });
+    expect(broken(log, pods)).toEqual([expect.stringContaining('while nobody held the lease')]);
+  });
+
+  it('cannot be judged where two replicas share a credential', () => {
+    const log = new HandMadeLog().lease('one', 'replica-one').lease('one', 'replica-two');
+    expect(broken(log, pods)).toContain(
+      'Fenced: replica-one and replica-two share the credential JTI=one: who wrote can’t be told',
+    );
+  });
+});
+
+describe('Honest', () => {
+  const pending = (): HandMadeLog => {
+    const log = new HandMadeLog();
+    log.watch();
+    return log.pod('create', 'a').result('create', { podUid: 'a' });
+  };
+
+  it('is broken by a failure of a Pod that is only pending', () => {
+    const failed = status('Failed', { failure: { class: 'DeadlineExceeded' } });
+    expect(broken(pending().result('patch', { podUid: 'a', status: failed }))).toEqual([
+      'Honest: x/dpresult-a: Failed (DeadlineExceeded), but the Pod was only pending',
+    ]);
+  });
+
+  it('accepts it after the deadline', () => {
+    const failed = status('Failed', { failure: { class: 'DeadlineExceeded' } });
+    const log = pending().pass(20).result('patch', { podUid: 'a', status: failed });
+    expect(broken(log, { deadlineMs: 10_000 })).toEqual([]);
+  });
+
+  it('is broken by a report that is called lost while the Pod is there', () => {
+    const lost = status('Failed', { failure: { class: 'ReportLost' } });
+    expect(broken(pending().result('patch', { podUid: 'a', status: lost }))).toEqual([
+      'Honest: x/dpresult-a: ReportLost, but the Pod is there',
+    ]);
+  });
+
+  it('is broken by Aborted without a deletion, and by Ready without a report', () => {
+    expect(broken(pending().result('patch', { podUid: 'a', status: status('Aborted') }))).toEqual([
+      'Honest: x/dpresult-a: Aborted, but nobody deleted the Pod',
+    ]);
+    expect(broken(pending().result('patch', { podUid: 'a', status: status('Ready') }))).toEqual([
+      'Honest: x/dpresult-a: Ready, but the Pod never reported it',
+    ]);
+  });
+
+  it('is broken by an answer that says synced and lacks a Pod', () => {
+    const log = pending().pass(10);
+    const answer = { askedAt: log.now, answeredAt: log.now + 1, namespace: 'x', failed: [] };
+    expect(broken(log, { answers: [{ ...answer, synced: false, total: 0 }] })).toEqual([]);
+    expect(broken(log, { answers: [{ ...answer, synced: true, total: 0 }] })).toEqual([
+      expect.stringContaining('says synced with 0 Pods of x, not 1'),
+    ]);
+  });
+
+  it('is broken by an answer that has a pending Pod as failed', () => {
+    const log = pending().pass(10);
+    const answer = { askedAt: log.now, answeredAt: log.now + 1, namespace: 'x', synced: true, total: 1 };
+    expect(broken(log, { answers: [{ ...answer, failed: ['a'] }] })).toEqual([
+      expect.stringContaining('has x/pod-a as failed, but it was only pending'),
+    ]);
+  });
+});
+
+describe('Bounded', () => {
+  it('is broken by a hot loop', () => {
+    const log = goodLog();
+    for (let i = 0; i < 400; i++) log.read();
+    expect(broken(log)).toEqual([expect.stringMatching(/^Bounded: JTI=one made \d+ requests within a minute/)]);
+  });
+
+  it('is broken by a process that holds too much', () => {
+    const sample = { at: Date.parse(at(5)), process: 'controller', queueDepth: 12, rssBytes: 9 };
+    expect(broken(goodLog(), { samples: [sample], limits: { queueDepth: 10, rssBytes: 9 } })).toEqual([
+      `Bounded: controller: queueDepth is 12 at ${at(5)}, 10 at most`,
+    ]);
+  });
+});
+
+describe('Ran', () => {
+  it('is broken by a run in which nothing happened', () => {
+    expect(broken(new HandMadeLog(), { pods: 20 })).toEqual([
+      'Ran: 0 Pods with a reporter, 20 were intended',
+      'Ran: 0 writes of results, 20 were intended',
+      'Ran: 0 controller processes, 1 were intended',
+    ]);
+  });
+
+  it('is broken by kills, faults, deletions and samples that did not happen', () => {
+    expect(
+      broken(goodLog(), {
+        controllers: 2,
+        leaderChanges: 1,
+        deletions: 1,
+        faults: { intended: 3, happened: 2 },
+        answers: [],
+        samples: [],
+        leaderElection: false,
+      }),
+    ).toEqual([
+      'Ran: 1 controller processes, 2 were intended',
+      'Ran: 0 changes of the leader, 1 were intended',
+      'Ran: 0 deletions of Pods, 1 were intended',
+      'Ran: 2 faults, 3 were intended',
+      'Ran: no answer of the API was taken',
+      'Ran: no process was measured',
+    ]);
+  });
+});

@@ -1,0 +1,283 @@
+/**
+ * The audit log, folded into what happened to each Pod, each result and the Lease. Pure: events in, histories out.
+ *
+ * Assumptions
+ * - The log is whole from the first event that matters (it is bounded: a very long run loses its beginning).
+ * - Each controller process has a credential of its own, so that its requests can be told from another's.
+ */
+import { actorOf, epochMsOf, isWrite, succeeded } from './audit-event.js';
+import type { AuditEvent } from './audit-event.js';
+import { carriesReporter, objectOf } from './objects.js';
+import type { LeaseObject, PodObject, ResultObject } from './objects.js';
+
+export interface PodVersion {
+  /** When the answer was sent, milliseconds since the epoch, as all times here. */
+  readonly at: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly ending: boolean;
+}
+
+export interface PodHistory {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly createdAt: number;
+  reporter: boolean;
+  deletedAt?: number;
+  readonly versions: PodVersion[];
+  /** Writes to its status by a node: what they say of failures isn't judged here, only that they were. */
+  readonly statusWrites: number[];
+}
+
+export interface ResultVersion {
+  readonly receivedAt: number;
+  readonly at: number;
+  readonly version: number;
+  readonly byController: boolean;
+  readonly object: ResultObject;
+}
+
+/** One result from its creation to its deletion; made again under the same name it is another. */
+export interface ResultHistory {
+  readonly uid: string;
+  readonly key: string;
+  readonly podUid: string;
+  readonly createdAt?: number;
+  deletedAt?: number;
+  readonly versions: ResultVersion[];
+}
+
+/** A request of a controller that asked to write a result, whatever came of it. */
+export interface WriteAttempt {
+  readonly key: string;
+  readonly actor: string;
+  readonly receivedAt: number;
+  readonly at: number;
+  readonly verb: string;
+  readonly code: number;
+}
+
+export interface LeaseWrite {
+  readonly actor: string;
+  readonly receivedAt: number;
+  readonly at: number;
+  readonly version: number;
+  /** `''` when it was given back. */
+  readonly holder: string;
+  readonly durationMs: number;
+  readonly transitions: number;
+}
+
+/** A watch of Pods by a controller. Without an end it was open when the log was read. */
+export interface PodWatch {
+  readonly actor: string;
+  readonly namespace: string | undefined;
+  readonly selector: boolean;
+  readonly from: number;
+  to?: number;
+}
+
+export interface ActorHistory {
+  readonly actor: string;
+  first: number;
+  last: number;
+  /** When each request arrived, in order of completion. */
+  readonly requests: number[];
+}
+
+export interface History {
+  readonly events: number;
+  readonly first: number;
+  readonly last: number;
+  readonly pods: ReadonlyMap<string, PodHistory>;
+  readonly results: readonly ResultHistory[];
+  readonly attempts: readonly WriteAttempt[];
+  readonly leaseWrites: readonly LeaseWrite[];
+  readonly watches: readonly PodWatch[];
+  /** The controller processes, by credential. */
+  readonly actors: ReadonlyMap<string, ActorHistory>;
+}
+
+export interface HistoryOptions {
+  /** Only what is in these namespaces; all without. */
+  readonly namespaces?: readonly string[] | undefined;
+  /** The user that controllers act as. */
+  readonly controllerUser: string;
+  readonly leaseName: string;
+}
+
+export class HistoryBuilder {
+  readonly #options: HistoryOptions;
+  readonly #pods = new Map<string, PodHistory>();
+  readonly #podByName = new Map<string, PodHistory>();
+  readonly #results = new Map<string, ResultHistory>();
+  readonly #resultByKey = new Map<string, ResultHistory>();
+  readonly #attempts: WriteAttempt[] = [];
+  readonly #leaseWrites: LeaseWrite[] = [];
+  readonly #watches = new Map<string, PodWatch>();
+  readonly #actors = new Map<string, ActorHistory>();
+  #events = 0;
+  #first = Number.POSITIVE_INFINITY;
+  #last = Number.NEGATIVE_INFINITY;
+
+  constructor(options: HistoryOptions) {
+    this.#options = options;
+  }
+
+  add(event: AuditEvent): void {
+    this.#events++;
+    const at = epochMsOf(event.stageTimestamp);
+    this.#first = Math.min(this.#first, epochMsOf(event.requestReceivedTimestamp));
+    this.#last = Math.max(this.#last, at);
+    const byController = event.user.username === this.#options.controllerUser;
+    if (byController) this.#onActor(event, at);
+    if (event.objectRef === undefined) return;
+    const { resource, namespace } = event.objectRef;
+    if (resource === 'pods' && event.verb === 'watch' && byController) {
+      this.#onWatch(event, at);
+      return;
+    }
+    if (event.stage !== 'ResponseComplete' || !isWrite(event)) return;
+    if (resource === 'leases' && event.objectRef.name === this.#options.leaseName) {
+      this.#onLease(event, at);
+      return;
+    }
+    const { namespaces } = this.#options;
+    if (namespaces !== undefined && !namespaces.includes(namespace ?? '')) return;
+    if (resource === 'pods') this.#onPod(event, at);
+    else if (resource === 'datapathresults') this.#onResult(event, at, byController);
+  }
+
+  build(): History {
+    for (const result of this.#results.values()) result.versions.sort((a, b) => a.version - b.version);
+    return {
+      events: this.#events,
+      first: this.#first,
+      last: this.#last,
+      pods: this.#pods,
+      results: [...this.#results.values()],
+      attempts: this.#attempts,
+      leaseWrites: this.#leaseWrites.toSorted((a, b) => a.version - b.version),
+      watches: [...this.#watches.values()],
+      actors: this.#actors,
+    };
+  }
+
+  #onActor(event: AuditEvent, at: number): void {
+    const actor = actorOf(event);
+    let known = this.#actors.get(actor);
+    if (known === undefined) {
+      known = { actor, first: epochMsOf(event.requestReceivedTimestamp), last: at, requests: [] };
+      this.#actors.set(actor, known);
+    }
+    known.last = Math.max(known.last, at);
+    // A watch has two lines; its end is no request.
+    if (event.stage !== 'ResponseComplete' || event.verb !== 'watch') {
+      known.requests.push(epochMsOf(event.requestReceivedTimestamp));
+    }
+  }
+
+  #onWatch(event: AuditEvent, at: number): void {
+    if (!succeeded(event)) return;
+    if (event.stage === 'ResponseStarted') {
+      this.#watches.set(event.auditID, {
+        actor: actorOf(event),
+        namespace: event.objectRef?.namespace,
+        selector: /[?&](labelSelector|fieldSelector)=/.test(event.requestURI),
+        from: at,
+      });
+      return;
+    }
+    const watch = this.#watches.get(event.auditID);
+    if (watch !== undefined) watch.to = at;
+  }
+
+  #onPod(event: AuditEvent, at: number): void {
+    if (!succeeded(event)) return;
+    const { namespace = '', name = '', subresource } = event.objectRef ?? {};
+    if (subresource === 'status' || subresource === 'eviction') {
+      this.#podByName.get(`${namespace}/${name}`)?.statusWrites.push(at);
+      return;
+    }
+    if (subresource !== undefined) return;
+    const pod = objectOf<PodObject>(event.responseObject, 'Pod');
+    if (pod !== undefined) {
+      this.#onPodObject(pod, event, at);
+      return;
+    }
+    const list = event.responseObject as { readonly items?: readonly PodObject[] } | undefined;
+    for (const item of list?.items ?? []) this.#onPodObject(item, event, at);
+    if (event.verb !== 'delete') return;
+    const known = this.#podByName.get(`${namespace}/${name}`);
+    if (known !== undefined) known.deletedAt ??= at;
+  }
+
+  #onPodObject(pod: PodObject, event: AuditEvent, at: number): void {
+    const { uid, name = '', namespace = '' } = pod.metadata;
+    if (uid === undefined) return;
+    let known = this.#pods.get(uid);
+    if (known === undefined) {
+      // A Pod that was there before the log began is known by its own word.
+      const createdAt = event.verb === 'create' ? at : Date.parse(pod.metadata.creationTimestamp ?? '');
+      known = { uid, namespace, name, createdAt, reporter: false, versions: [], statusWrites: [] };
+      this.#pods.set(uid, known);
+    }
+    if (known.deletedAt === undefined) this.#podByName.set(`${namespace}/${name}`, known);
+    known.reporter ||= carriesReporter(pod);
+    known.versions.push({
+      at,
+      labels: pod.metadata.labels ?? {},
+      annotations: pod.metadata.annotations ?? {},
+      ending: pod.metadata.deletionTimestamp !== undefined,
+    });
+    const deletes = event.verb === 'delete' || event.verb === 'deletecollection';
+    if (deletes && (pod.metadata.deletionGracePeriodSeconds ?? 0) === 0) known.deletedAt ??= at;
+  }
+
+  #onResult(event: AuditEvent, at: number, byController: boolean): void {
+    const { namespace = '', name = '' } = event.objectRef ?? {};
+    const key = `${namespace}/${name}`;
+    const receivedAt = epochMsOf(event.requestReceivedTimestamp);
+    if (byController) {
+      const code = event.responseStatus?.code ?? 0;
+      this.#attempts.push({ key, actor: actorOf(event), receivedAt, at, verb: event.verb, code });
+    }
+    if (!succeeded(event)) return;
+    const deletes = event.verb === 'delete' || event.verb === 'deletecollection';
+    const object = objectOf<ResultObject>(event.responseObject, 'DatapathResult');
+    if (deletes && object === undefined) {
+      const known = this.#resultByKey.get(key);
+      if (known !== undefined) known.deletedAt ??= at;
+      return;
+    }
+    const uid = object?.metadata.uid;
+    if (object === undefined || uid === undefined) return;
+    let known = this.#results.get(uid);
+    if (known === undefined) {
+      const created = event.verb === 'create' ? { createdAt: at } : {};
+      known = { uid, key, podUid: object.spec?.podRef?.uid ?? '', versions: [], ...created };
+      this.#results.set(uid, known);
+      this.#resultByKey.set(key, known);
+    }
+    const version = Number(object.metadata.resourceVersion);
+    known.versions.push({ receivedAt, at, version, byController, object });
+    // A finalizer holds a deleted object until it is taken off.
+    const held = (object.metadata.finalizers ?? []).length > 0;
+    if ((deletes || object.metadata.deletionTimestamp !== undefined) && !held) known.deletedAt ??= at;
+  }
+
+  #onLease(event: AuditEvent, at: number): void {
+    const lease = objectOf<LeaseObject>(event.responseObject, 'Lease');
+    if (!succeeded(event) || lease === undefined) return;
+    this.#leaseWrites.push({
+      actor: actorOf(event),
+      receivedAt: epochMsOf(event.requestReceivedTimestamp),
+      at,
+      version: Number(lease.metadata.resourceVersion),
+      holder: lease.spec?.holderIdentity ?? '',
+      durationMs: (lease.spec?.leaseDurationSeconds ?? 0) * 1000,
+      transitions: lease.spec?.leaseTransitions ?? 0,
+    });
+  }
+}
