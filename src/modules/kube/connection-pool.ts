@@ -63,6 +63,11 @@ export class ConnectionPool {
     this.agent = credential.proxyAgent ?? streamAgent(credential, metrics);
   }
 
+  /** Connections for calls that are open now. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /**
    * Makes a call and reads its whole answer.
    *
