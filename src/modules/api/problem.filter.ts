@@ -12,6 +12,11 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
+    const report = healthReport(error);
+    if (report !== undefined) {
+      void reply.status(503).header('cache-control', 'no-store').send(report);
+      return;
+    }
     const problem = toProblem(error, request);
     if (problem.kind === 'internal-error') {
       this.#logger.error({
@@ -62,6 +67,13 @@ export function toProblem(error: unknown, request: Pick<FastifyRequest, 'method'
 export function notFound(request: Pick<FastifyRequest, 'url'>): Problem {
   const path = request.url.split('?', 1)[0] as string;
   return new Problem('not-found', `${path.slice(0, 200)} does not exist; /openapi.json names every path`);
+}
+
+/** What terminus says of a probe that failed: it stays as it is, for it names what is down. */
+function healthReport(error: unknown): object | undefined {
+  if (!(error instanceof HttpException) || error.getStatus() !== 503) return undefined;
+  const response = error.getResponse();
+  return typeof response === 'object' && 'details' in response && 'status' in response ? response : undefined;
 }
 
 /** The status that Fastify's own errors carry. */
