@@ -9,7 +9,7 @@ import { Reporter } from './reporter.js';
 import { parseResolvConf } from './resolv-conf.js';
 import { createResolver } from './resolver.js';
 import { createRuntime } from './runtime.js';
-import { readSettings, SettingsError } from './settings.js';
+import { readSettings, SettingsError, unknownSettings } from './settings.js';
 import type { Settings } from './settings.js';
 
 const { env } = process;
@@ -50,11 +50,11 @@ async function run(settings: Settings, ca: string | undefined): Promise<void> {
       endWithWrongSettings([`LISTEN is ${JSON.stringify(env['LISTEN'])}: ${reason}`]);
     });
   }
-  for (const name of settings.warnings) logger.warn('no such setting', { name });
+  for (const name of unknownSettings(env)) logger.warn('no such setting', { name });
   const how = await ending;
   if (how.action === 'exit') process.exit(how.code);
   onSignal = () => process.exit(EXIT.done);
-  runtime.becomeIdle(settings.idleProgram, settings.listen);
+  await runtime.becomeIdle(settings.idleProgram, settings.listen);
   // Where it can't become another program, it waits by itself, without ever waking.
   setInterval(() => undefined, 2 ** 31 - 1);
 }

@@ -7,7 +7,7 @@ import type { ListenAddress } from './settings.js';
 import type { Connect, Listen } from './socket.js';
 import { bunRuntime, createBunConnect, createBunListen } from './socket-bun.js';
 import { createNodeConnect, listenNode } from './socket-node.js';
-import { becomeProgram, loadBunFileSystem, loadSystemCalls } from './system-bun.js';
+import { prepareProgram, loadBunFileSystem, loadSystemCalls } from './system-bun.js';
 
 export interface Runtime {
   readonly connect: Connect;
@@ -16,25 +16,28 @@ export interface Runtime {
   /**
    * Replaces the process by one that costs nothing, and answers at `listen` if given.
    *
-   * @returns only where that can't be done: the caller idles by itself then
+   * Resolves only where that can't be done: the caller idles by itself then.
    */
-  readonly becomeIdle: (program: string | undefined, listen: ListenAddress | undefined) => void;
+  readonly becomeIdle: (program: string | undefined, listen: ListenAddress | undefined) => Promise<void>;
 }
 
 export function createRuntime(): Runtime {
   const bun = bunRuntime();
   if (bun === undefined) {
     const files = new Files(loadNodeFileSystem);
-    return { connect: createNodeConnect(), listen: listenNode, files, becomeIdle: () => undefined };
+    return { connect: createNodeConnect(), listen: listenNode, files, becomeIdle: () => Promise.resolve() };
   }
   const checkRefusal = createRefusalCheck(loadSystemCalls, systemTimers, () => process.hrtime.bigint());
   return {
     connect: createBunConnect(bun, checkRefusal),
     listen: createBunListen(bun),
     files: new Files(loadFileSystem),
-    becomeIdle: (program, listen) => {
+    becomeIdle: async (program, listen) => {
       const path = program ?? `${process.execPath.slice(0, process.execPath.lastIndexOf('/'))}/datapath-idle`;
-      becomeProgram(path, listen === undefined ? [] : [listen.host, String(listen.port)]);
+      const become = prepareProgram(path, listen === undefined ? [] : [listen.host, String(listen.port)]);
+      // Lets a signal that has come be handled: the next program wouldn't know of it.
+      await new Promise((resolve) => setImmediate(resolve));
+      become();
     },
   };
 }

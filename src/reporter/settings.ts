@@ -75,7 +75,6 @@ export interface Settings {
   readonly resolvConf: string;
   readonly hostsFile: string;
   readonly clockOffsetMs: number;
-  readonly warnings: readonly string[];
 }
 
 /** All that is wrong with the environment, one sentence each. */
@@ -127,19 +126,18 @@ export function readSettings(env: Environment): Settings {
     resolvConf: read.text('RESOLV_CONF') ?? '/etc/resolv.conf',
     hostsFile: read.text('HOSTS_FILE') ?? '/etc/hosts',
     clockOffsetMs: read.duration('CLOCK_OFFSET', 0, -86_400_000, 86_400_000),
-    warnings: unknownSettings(env),
   };
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;
 }
 
 function readProbe(read: Reader): ProbeSettings {
-  const timeoutMs = read.duration('PROBE_TIMEOUT', 60_000, 100, 86_400_000);
+  const targets = read.targets('PROBE_TARGET', read.oneOf<Protocol>('PROBE_PROTOCOL', PROTOCOLS, 'tcp'));
   const statuses = read.statuses('PROBE_STATUS');
   return {
-    targets: read.targets('PROBE_TARGET', read.oneOf<Protocol>('PROBE_PROTOCOL', PROTOCOLS, 'tcp')),
+    targets,
     expect: read.oneOf('PROBE_EXPECT', EXPECTATIONS, 'reachable'),
-    timeoutMs,
+    timeoutMs: read.duration('PROBE_TIMEOUT', 60_000, 100, 86_400_000),
     intervalMs: read.duration('PROBE_INTERVAL', 100, 10, 60_000),
     attemptTimeoutMs: read.duration('PROBE_ATTEMPT_TIMEOUT', 1000, 10, 300_000),
     statuses: statuses ?? [{ from: 200, to: 399 }],
@@ -153,7 +151,7 @@ function readProbe(read: Reader): ProbeSettings {
 }
 
 /** Mistyped names of settings; not an error, since a Service called `probe` puts variables of such names into every Pod beside it. */
-function unknownSettings(env: Environment): readonly string[] {
+export function unknownSettings(env: Environment): readonly string[] {
   return Object.keys(env).filter(
     (name) => name.startsWith('PROBE_') && !KNOWN_PROBE_SETTINGS.has(name) && !/_SERVICE_|_PORT(_|$)/.test(name),
   );

@@ -128,15 +128,33 @@ export function loadSystemCalls(): SystemCalls {
   };
 }
 
+const SIG_BLOCK = 0;
+const SIG_UNBLOCK = 1;
+const SIGINT = 2;
+const SIGTERM = 15;
+
 /**
- * Becomes another program in the same process: same id, same container, none of the memory.
+ * Makes ready to become another program in the same process: same id, same container, none of the memory.
  *
- * @returns only where that failed
+ * @returns does it; returns only where that failed. SIGTERM and SIGINT are held back meanwhile: the program, which must let them through,
+ * finds one that came in between
  */
-export function becomeProgram(path: string, args: readonly string[]): void {
-  const libc = new Library({ execv: { args: ['ptr', 'ptr'], returns: 'i32' } });
+export function prepareProgram(path: string, args: readonly string[]): () => void {
+  const libc = new Library({
+    execv: { args: ['ptr', 'ptr'], returns: 'i32' },
+    sigprocmask: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+  });
   const texts = [path, ...args].map((text) => Buffer.from(`${text}\0`));
   const vector = new BigUint64Array(texts.length + 1);
   for (const [index, text] of texts.entries()) vector[index] = BigInt(libc.pointer(text));
-  libc.call('execv', libc.path(path), libc.pointer(vector));
+  const signals = new Uint8Array(128);
+  for (const signal of [SIGINT, SIGTERM]) {
+    const byte = (signal - 1) >> 3;
+    signals[byte] = (signals[byte] ?? 0) | (1 << ((signal - 1) & 7));
+  }
+  return () => {
+    libc.call('sigprocmask', SIG_BLOCK, libc.pointer(signals), null);
+    libc.call('execv', libc.path(path), libc.pointer(vector));
+    libc.call('sigprocmask', SIG_UNBLOCK, libc.pointer(signals), null);
+  };
 }

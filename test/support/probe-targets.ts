@@ -11,8 +11,12 @@ export interface ProbeTarget {
 }
 
 /** Accepts connections; `onSocket` says what then happens to them. */
-export function tcpTarget(onSocket: (socket: Socket) => void = () => undefined, port = 0): Promise<ProbeTarget> {
-  return serve(createServer(onSocket), port);
+export function tcpTarget(
+  onSocket: (socket: Socket) => void = () => undefined,
+  port = 0,
+  host = '127.0.0.1',
+): Promise<ProbeTarget> {
+  return serve(createServer(onSocket), port, host);
 }
 
 export function resettingTarget(): Promise<ProbeTarget> {
@@ -37,7 +41,7 @@ export async function closedPort(): Promise<number> {
   return target.port;
 }
 
-async function serve(server: Server, port: number): Promise<ProbeTarget> {
+async function serve(server: Server, port: number, host = '127.0.0.1'): Promise<ProbeTarget> {
   const sockets = new Set<Socket>();
   let count = 0;
   server.on('connection', (socket: Socket) => {
@@ -49,7 +53,7 @@ async function serve(server: Server, port: number): Promise<ProbeTarget> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, '127.0.0.1', resolve);
+    server.listen(port, host, resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,6 +1,6 @@
 /** Runs the built reporter as a process of its own, with an environment of its own, and tells how it ended. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeReport, type Report } from '../../src/datapath/report.js';
@@ -10,16 +10,21 @@ const ROOT = new URL('../..', import.meta.url).pathname;
 /** A build of the reporter: how to start it. */
 export interface ReporterBuild {
   readonly name: string;
+  /** Whether it becomes another program to idle. */
+  readonly becomesIdle: boolean;
   readonly command: readonly string[];
 }
 
+/** Where the builds lie; `REPORTER_DIST` names another folder than `dist/`. */
+const DIST = process.env['REPORTER_DIST'] ?? join(ROOT, 'dist');
+
 /** The builds that lie in `dist/`. That for Node is made where it is missing; that of Bun is tested where it was made. */
 export function reporterBuilds(): readonly ReporterBuild[] {
-  const bundle = join(ROOT, 'dist/reporter.cjs');
-  const executable = join(ROOT, 'dist/datapath-reporter');
+  const bundle = join(DIST, 'reporter.cjs');
+  const executable = join(DIST, 'datapath-reporter');
   if (!existsSync(bundle)) execFileSync('npm', ['run', '--silent', 'build:reporter'], { cwd: ROOT, stdio: 'ignore' });
-  const node = { name: 'node', command: [process.execPath, bundle] };
-  return existsSync(executable) ? [node, { name: 'bun', command: [executable] }] : [node];
+  const node = { name: 'node', becomesIdle: false, command: [process.execPath, bundle] };
+  return existsSync(executable) ? [node, { name: 'bun', becomesIdle: true, command: [executable] }] : [node];
 }
 
 export interface ReporterEnding {
@@ -40,7 +45,8 @@ export class Sandbox {
   start(build: ReporterBuild, env: Readonly<Record<string, string>>): RunningReporter {
     const reporter = new RunningReporter(this, build, env);
     this.#running.add(reporter);
-    void reporter.ended.then(() => this.#running.delete(reporter));
+    const forget = (): void => void this.#running.delete(reporter);
+    reporter.ended.then(forget, forget);
     return reporter;
   }
 
@@ -62,10 +68,12 @@ export class RunningReporter {
   readonly startedAfterMs = Date.now();
   readonly ended: Promise<ReporterEnding>;
   log = '';
+  readonly #build: ReporterBuild;
   readonly #child: ChildProcess;
 
   constructor(sandbox: Sandbox, build: ReporterBuild, env: Readonly<Record<string, string>>) {
     const [program = '', ...args] = build.command;
+    this.#build = build;
     this.#child = spawn(program, args, {
       env: {
         TERMINATION_LOG: sandbox.terminationLog,
@@ -96,6 +104,14 @@ export class RunningReporter {
 
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Waits until it has reported and costs nothing any more. */
+  async idle(): Promise<void> {
+    await this.logged(/idling until SIGTERM/);
+    if (!this.#build.becomesIdle) return;
+    const program = `/proc/${this.pid}/exe`;
+    await eventually(() => readlinkSync(program).endsWith('datapath-idle'), 'the process to become another program');
   }
 
   /** Waits until a line of the log matches. */

@@ -1,0 +1,449 @@
+/** The built reporter against real local targets that fail in every way a target can. No API server: the termination message tells. */
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { CertificateAuthority } from '../../tools/control-plane/certificates.js';
+import { closedPort, httpsTarget, httpTarget, resettingTarget, tcpTarget } from '../support/probe-targets.js';
+import type { ProbeTarget } from '../support/probe-targets.js';
+import { eventually, reporterBuilds, Sandbox } from '../support/reporter-process.js';
+
+let sandbox: Sandbox;
+const open: ProbeTarget[] = [];
+
+beforeEach(() => {
+  sandbox = new Sandbox();
+});
+
+afterEach(async () => {
+  sandbox.remove();
+  await Promise.all(open.splice(0).map((target) => target.close()));
+});
+
+function keep(target: ProbeTarget): ProbeTarget {
+  open.push(target);
+  return target;
+}
+
+const authority = new CertificateAuthority('probe-test');
+const SHORT = { PROBE_TIMEOUT: '500ms', PROBE_INTERVAL: '50ms', ON_TIMEOUT: 'fail' } as const;
+
+describe.each(reporterBuilds())('the reporter ($name)', (build) => {
+  const run = (env: Readonly<Record<string, string>>): ReturnType<Sandbox['start']>['ended'] =>
+    sandbox.start(build, env).ended;
+
+  it('is ready at the first answer of a TCP target', async () => {
+    const { port } = keep(await tcpTarget());
+    const { code, report } = await run({ PROBE_TARGET: `127.0.0.1:${port}` });
+    expect([code, report.state, report.attempts, report.target]).toEqual([0, 'Ready', 1, `tcp://127.0.0.1:${port}`]);
+    expect(report.phases).toEqual({ connectMs: expect.any(Number) as number });
+  });
+
+  it('takes its own start, not the first line of its script, as the start', async () => {
+    const { port } = keep(await tcpTarget());
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const { report } = await run({ PROBE_TARGET: `127.0.0.1:${port}` });
+    expect(report.startedAt).toBeGreaterThanOrEqual(before);
+    // The runtime's own boot lies between its start and the first attempt.
+    expect(report.delayMs).toBeGreaterThanOrEqual(1);
+  });
+
+  describe('tells why a target failed', () => {
+    it('refused', async () => {
+      const { code, report } = await run({ ...SHORT, PROBE_TARGET: `127.0.0.1:${await closedPort()}` });
+      expect([code, report.state, report.lastError?.kind]).toEqual([2, 'TimedOut', 'refused']);
+      expect(report.errors?.refused).toBeGreaterThan(2);
+    });
+
+    it('connectTimeout, where packets are dropped in silence', async () => {
+      const silent = keep(await fullTarget());
+      const settings = { PROBE_TARGET: `127.0.0.1:${silent.port}`, PROBE_ATTEMPT_TIMEOUT: '150ms' };
+      const { report } = await run({ ...SHORT, ...settings });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'connectTimeout']);
+    });
+
+    it('noRoute, where the network is unreachable (multicast has no TCP)', async () => {
+      const { report } = await run({ ...SHORT, PROBE_TARGET: '224.0.0.1:80' });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'noRoute']);
+    });
+
+    it('reset', async () => {
+      const { port } = keep(await resettingTarget());
+      const { report } = await run({ ...SHORT, PROBE_TARGET: `http://127.0.0.1:${port}/` });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'reset']);
+    });
+
+    it('httpStatus', async () => {
+      const { port } = keep(await httpTarget((_, response) => response.writeHead(500).end('no')));
+      const { report } = await run({ ...SHORT, PROBE_TARGET: `http://127.0.0.1:${port}/healthz` });
+      expect(report).toMatchObject({ state: 'TimedOut', lastError: { kind: 'httpStatus' } });
+      expect(report.lastError?.message).toContain('500');
+    });
+
+    it('httpStatus, where a target accepts and then says nothing', async () => {
+      const { port } = keep(await tcpTarget());
+      const settings = { PROBE_TARGET: `http://127.0.0.1:${port}/`, PROBE_ATTEMPT_TIMEOUT: '100ms' };
+      const { report } = await run({ ...SHORT, ...settings });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'httpStatus']);
+    });
+
+    it('httpStatus, where the answer is not HTTP', async () => {
+      const { port } = keep(await tcpTarget((socket) => socket.end('220 mail ready\r\n')));
+      const { report } = await run({ ...SHORT, PROBE_TARGET: `http://127.0.0.1:${port}/` });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'httpStatus']);
+    });
+
+    it('tls, where nobody trusted signed the certificate', async () => {
+      const { port } = keep(await secureTarget(['127.0.0.1']));
+      const { report } = await run({ ...SHORT, PROBE_TARGET: `https://127.0.0.1:${port}/` });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'tls']);
+    });
+
+    it('tls, where the certificate is for another name', async () => {
+      const { port } = keep(await secureTarget(['elsewhere.example']));
+      const settings = { PROBE_TARGET: `https://127.0.0.1:${port}/`, PROBE_CA_FILE: authorityFile() };
+      const { report } = await run({ ...SHORT, ...settings });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'tls']);
+    });
+
+    it('dns', async () => {
+      const server = await nameServer(() => []);
+      const { report } = await run({ ...SHORT, ...server.env, PROBE_TARGET: 'web.default.svc:80' });
+      server.close();
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'dns']);
+    });
+
+    it('dns, where the name server is silent', async () => {
+      const server = await nameServer(() => undefined);
+      const settings = { ...server.env, PROBE_TARGET: 'dns://web.default.svc', PROBE_ATTEMPT_TIMEOUT: '100ms' };
+      const { report } = await run({ ...SHORT, ...settings });
+      server.close();
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'dns']);
+    });
+  });
+
+  describe('is right to within an interval', () => {
+    it('about a target that refused until then', async () => {
+      const port = await closedPort();
+      const reporter = sandbox.start(build, { PROBE_TARGET: `127.0.0.1:${port}` });
+      await eventually(() => (sandbox.report()?.errors?.refused ?? 0) > 0, 'a refusal');
+      const openedAt = Date.now();
+      keep(await tcpTarget(undefined, port));
+      const { report } = await reporter.ended;
+      expect(Number((report.readyAt ?? 0n) / 1_000_000n) - openedAt).toBeGreaterThanOrEqual(-1);
+    });
+
+    it('about a target that hung until then: an attempt that hangs does not hold up the next', async () => {
+      const target = keep(await tcpTarget((socket) => sockets.push(socket)));
+      const sockets: { write: (text: string) => void }[] = [];
+      const settings = { PROBE_TARGET: `http://127.0.0.1:${target.port}/`, PROBE_ATTEMPT_TIMEOUT: '30s' };
+      const reporter = sandbox.start(build, settings);
+      await eventually(() => target.connections() >= 4, 'a fourth attempt beside three that hang');
+      sockets[3]?.write('HTTP/1.1 200 OK\r\n\r\n');
+      const { report } = await reporter.ended;
+      expect([report.state, report.errors]).toEqual(['Ready', undefined]);
+    });
+  });
+
+  describe('HTTP', () => {
+    it('asks for the path and query with the host of the target', async () => {
+      const seen: string[] = [];
+      const { port } = keep(
+        await httpTarget((request, response) => {
+          seen.push(`${request.method} ${request.url} ${request.headers.host}`);
+          response.end('ok');
+        }),
+      );
+      const { report } = await run({ PROBE_TARGET: `http://127.0.0.1:${port}/healthz?deep=1` });
+      expect(seen).toEqual([`GET /healthz?deep=1 127.0.0.1:${port}`]);
+      expect(report.target).toBe(`http://127.0.0.1:${port}/healthz?…`);
+      expect(report.phases).toEqual({ connectMs: expect.any(Number), firstByteMs: expect.any(Number) });
+    });
+
+    it('does not follow redirects unless asked, and does then', async () => {
+      let visits = 0;
+      const { port } = keep(
+        await httpTarget((request, response) => {
+          if (request.url === '/there') visits += 1;
+          if (request.url === '/there') response.writeHead(204).end();
+          else response.writeHead(302, { location: '/there' }).end();
+        }),
+      );
+      const target = { PROBE_TARGET: `http://127.0.0.1:${port}/`, PROBE_STATUS: '204' };
+      const stays = await run({ ...SHORT, ...target });
+      expect([stays.report.state, visits]).toEqual(['TimedOut', 0]);
+      const follows = await run({ ...SHORT, ...target, PROBE_FOLLOW_REDIRECTS: 'true' });
+      expect([follows.report.state, visits]).toEqual(['Ready', 1]);
+    });
+
+    it('pays no heed to proxy variables', async () => {
+      const { port } = keep(await httpTarget((_, response) => response.end('ok')));
+      const proxy = `http://127.0.0.1:${await closedPort()}`;
+      const settings = { HTTP_PROXY: proxy, http_proxy: proxy, HTTPS_PROXY: proxy, ALL_PROXY: proxy };
+      const { report } = await run({ ...SHORT, ...settings, PROBE_TARGET: `http://127.0.0.1:${port}/` });
+      expect(report.state).toBe('Ready');
+    });
+  });
+
+  describe('HTTPS', () => {
+    it('trusts the authorities of PROBE_CA_FILE and times the handshake', async () => {
+      const { port } = keep(await secureTarget(['127.0.0.1']));
+      const settings = { PROBE_TARGET: `https://127.0.0.1:${port}/`, PROBE_CA_FILE: authorityFile() };
+      const { report } = await run({ ...SHORT, ...settings });
+      expect(report).toMatchObject({ state: 'Ready' });
+      expect(Object.keys(report.phases ?? {})).toEqual(['connectMs', 'tlsMs', 'firstByteMs']);
+    });
+
+    it('looks for PROBE_SERVER_NAME in the certificate', async () => {
+      const { port } = keep(await secureTarget(['web.example']));
+      const settings = { PROBE_TARGET: `https://127.0.0.1:${port}/`, PROBE_CA_FILE: authorityFile() };
+      const { report } = await run({ ...SHORT, ...settings, PROBE_SERVER_NAME: 'web.example' });
+      expect(report.state).toBe('Ready');
+    });
+
+    it('takes any certificate with PROBE_TLS_VERIFY=false', async () => {
+      const { port } = keep(await secureTarget(['elsewhere.example']));
+      const settings = { PROBE_TARGET: `https://127.0.0.1:${port}/`, PROBE_TLS_VERIFY: 'false' };
+      expect((await run({ ...SHORT, ...settings })).report.state).toBe('Ready');
+    });
+  });
+
+  describe('names', () => {
+    it('finds a short name along the search list', async () => {
+      const { port } = keep(await tcpTarget());
+      const asked: string[] = [];
+      const server = await nameServer((name) => {
+        asked.push(name);
+        return name === 'web.default.svc.cluster.local' ? ['127.0.0.1'] : [];
+      });
+      const { report } = await run({ ...SHORT, ...server.env, PROBE_TARGET: `web:${port}` });
+      server.close();
+      expect(report.state).toBe('Ready');
+      expect(asked[0]).toBe('web.default.svc.cluster.local');
+      expect(Object.keys(report.phases ?? {})).toEqual(['dnsMs', 'connectMs']);
+    });
+
+    it('is ready as soon as a dns target resolves', async () => {
+      let isThere = false;
+      const server = await nameServer(() => (isThere ? ['10.0.0.1'] : []));
+      const reporter = sandbox.start(build, { ...server.env, PROBE_TARGET: 'dns://web.other.svc' });
+      await eventually(() => (sandbox.report()?.errors?.dns ?? 0) > 0, 'a failed lookup');
+      isThere = true;
+      const { report } = await reporter.ended;
+      server.close();
+      expect(report).toMatchObject({ state: 'Ready', target: 'dns://web.other.svc', lastError: { kind: 'dns' } });
+    });
+  });
+
+  it('probes IPv6', async () => {
+    const target = keep(await tcpTarget(undefined, 0, '::1'));
+    const { report } = await run({ ...SHORT, PROBE_TARGET: `[::1]:${target.port}` });
+    expect(report).toMatchObject({ state: 'Ready', target: `tcp://[::1]:${target.port}` });
+  });
+
+  it('is ready when the last of several targets answers', async () => {
+    const first = keep(await tcpTarget());
+    const port = await closedPort();
+    const reporter = sandbox.start(build, { PROBE_TARGET: `127.0.0.1:${first.port}, tcp://127.0.0.1:${port}` });
+    await eventually(() => (sandbox.report()?.errors?.refused ?? 0) > 0, 'a refusal');
+    const openedAt = Date.now();
+    keep(await tcpTarget(undefined, port));
+    const { report } = await reporter.ended;
+    expect(Number((report.readyAt ?? 0n) / 1_000_000n)).toBeGreaterThanOrEqual(openedAt - 1);
+    expect(first.connections()).toBe(1);
+    expect(report.lastError?.message).toContain(`127.0.0.1:${port}`);
+  });
+
+  describe('PROBE_EXPECT=blocked', () => {
+    it('passes when the target stays unreachable for the whole window', async () => {
+      const settings = { PROBE_EXPECT: 'blocked', PROBE_TARGET: `127.0.0.1:${await closedPort()}` };
+      const { code, report } = await run({ ...SHORT, ...settings });
+      expect([code, report.state]).toEqual([0, 'Ready']);
+      expect(report.delayMs).toBeGreaterThanOrEqual(500);
+    });
+
+    it('tells the instant at which the target got through', async () => {
+      const port = await closedPort();
+      const settings = { PROBE_EXPECT: 'blocked', PROBE_TARGET: `127.0.0.1:${port}`, ON_TIMEOUT: 'fail' };
+      const reporter = sandbox.start(build, settings);
+      await eventually(() => (sandbox.report()?.errors?.refused ?? 0) > 0, 'a refusal');
+      const openedAt = Date.now();
+      keep(await tcpTarget(undefined, port));
+      const { code, report } = await reporter.ended;
+      expect([code, report.state]).toEqual([4, 'Breached']);
+      expect(Number((report.readyAt ?? 0n) / 1_000_000n)).toBeGreaterThanOrEqual(openedAt - 1);
+    });
+
+    it('counts any HTTP answer as a breach, whatever its status or certificate', async () => {
+      const { port } = keep(await secureTarget(['elsewhere.example'], 403));
+      const settings = { PROBE_EXPECT: 'blocked', PROBE_TARGET: `https://127.0.0.1:${port}/` };
+      expect((await run({ ...SHORT, ...settings })).report.state).toBe('Breached');
+    });
+
+    it('does not call a target blocked whose name never resolved', async () => {
+      const server = await nameServer(() => []);
+      const settings = { ...server.env, PROBE_EXPECT: 'blocked', PROBE_TARGET: 'no-such-name.default.svc:80' };
+      const { code, report } = await run({ ...SHORT, ...settings });
+      server.close();
+      expect([code, report.state, report.lastError?.kind]).toEqual([2, 'TimedOut', 'dns']);
+    });
+  });
+
+  describe('ends', () => {
+    it('at once with status 1 on wrong settings, and names each', async () => {
+      const settings = { PROBE_TARGET: 'redis://db:6379', PROBE_INTERVAL: '5y', PROBE_TIMEOUT: '0' };
+      const { code, report } = await run(settings);
+      expect([code, report.state, report.attempts]).toEqual([1, 'ConfigError', 0]);
+      expect(report.lastError?.message).toMatch(/PROBE_TARGET.*redis.*PROBE_TIMEOUT is "0".*PROBE_INTERVAL is "5y"/s);
+    });
+
+    it('with status 0 on timeout unless ON_TIMEOUT=fail', async () => {
+      const { code, report } = await run({
+        ...SHORT,
+        ON_TIMEOUT: 'pass',
+        PROBE_TARGET: `127.0.0.1:${await closedPort()}`,
+      });
+      expect([code, report.state]).toEqual([0, 'TimedOut']);
+    });
+
+    it('without a report file that can be written, and says so', async () => {
+      const { port } = keep(await tcpTarget());
+      const nowhere = join(sandbox.folder, 'missing', 'termination-log');
+      const reporter = sandbox.start(build, { PROBE_TARGET: `127.0.0.1:${port}`, TERMINATION_LOG: nowhere });
+      await expect(reporter.ended).rejects.toThrow(/no termination message/);
+      expect(reporter.log).toMatch(/"the probe ended","state":"Ready"/);
+      expect(reporter.log).toMatch(/the termination message could not be written/);
+    });
+  });
+
+  describe('killed in the middle (SIGKILL)', () => {
+    it('leaves what was true, and its successor goes on from there', async () => {
+      const port = await closedPort();
+      const env = { PROBE_TARGET: `127.0.0.1:${port}` };
+      const first = sandbox.start(build, env);
+      await eventually(() => (sandbox.report()?.attempts ?? 0) > 0, 'a first save');
+      first.kill('SIGKILL');
+      const killed = await first.ended;
+      expect([killed.signal, killed.report.state]).toEqual(['SIGKILL', 'Probing']);
+      keep(await tcpTarget(undefined, port));
+      const { report } = await sandbox.start(build, env).ended;
+      expect(report).toMatchObject({ state: 'Ready', startedAt: killed.report.startedAt, restarts: 1 });
+      expect(report.attempts).toBeGreaterThan(killed.report.attempts);
+    });
+  });
+
+  describe('without any way to the API server', () => {
+    it('exits with 0 after success, and idles when it is started again in the same sandbox', async () => {
+      const { port } = keep(await tcpTarget());
+      const env = { PROBE_TARGET: `127.0.0.1:${port}` };
+      const first = await run(env);
+      expect([first.code, first.report.state]).toEqual([0, 'Ready']);
+      const again = sandbox.start(build, env);
+      await again.idle();
+      again.kill('SIGTERM');
+      const second = await again.ended;
+      expect([second.code, second.report]).toEqual([0, { ...first.report, restarts: 1 }]);
+    });
+  });
+
+  it('forgets a memory that is not its own', async () => {
+    const { port } = keep(await tcpTarget());
+    const env = { PROBE_TARGET: `127.0.0.1:${port}`, POD_UID: 'one', AFTER_REPORT: 'exit' };
+    await run(env);
+    expect((await run({ ...env, POD_UID: 'two' })).report.restarts).toBe(0);
+  });
+
+  it('answers at LISTEN while it probes and while it idles', async () => {
+    const target = keep(await tcpTarget());
+    const port = await closedPort();
+    const env = { PROBE_TARGET: `127.0.0.1:${target.port}`, AFTER_REPORT: 'idle', LISTEN: `127.0.0.1:${port}` };
+    const reporter = sandbox.start(build, env);
+    await eventually(() => answers(port), 'an answer at LISTEN');
+    await reporter.idle();
+    await eventually(() => answers(port), 'an answer at LISTEN of the idle process');
+    reporter.kill('SIGTERM');
+    expect((await reporter.ended).code).toBe(0);
+  });
+
+  it('shifts its wall clock by CLOCK_OFFSET, and no duration', async () => {
+    const { port } = keep(await tcpTarget());
+    const before = Date.now();
+    const { report } = await run({ PROBE_TARGET: `127.0.0.1:${port}`, CLOCK_OFFSET: '-1h' });
+    expect(Number(report.startedAt / 1_000_000n)).toBeLessThan(before - 3_500_000);
+    expect(report.delayMs).toBeLessThan(60_000);
+  });
+});
+
+/** A socket whose queue of connections is full: the kernel drops what comes, in silence. */
+async function fullTarget(): Promise<ProbeTarget> {
+  const code = `import socket,sys,time
+s=socket.socket();s.bind(("127.0.0.1",0));s.listen(0);p=s.getsockname()[1]
+c=[socket.socket() for _ in range(4)]
+for x in c: x.setblocking(False); x.connect_ex(("127.0.0.1",p))
+print(p,flush=True);sys.stdin.read()`;
+  const { spawn } = await import('node:child_process');
+  const child = spawn('python3', ['-c', code], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.stdout.once('data', (line: Buffer) => resolve(Number(line.toString())));
+  });
+  return {
+    port,
+    connections: () => 0,
+    close: () => new Promise((resolve) => child.once('close', () => resolve()).stdin.end()),
+  };
+}
+
+function secureTarget(hosts: readonly string[], status = 200): Promise<ProbeTarget> {
+  const pair = authority.issue({ commonName: 'target', hosts });
+  return httpsTarget(pair, (_, response) => response.writeHead(status).end('x'));
+}
+
+function authorityFile(): string {
+  const file = join(sandbox.folder, 'authority.pem');
+  writeFileSync(file, authority.certificate);
+  return file;
+}
+
+function answers(port: number): boolean {
+  try {
+    return execFileSync('curl', ['-s', `http://127.0.0.1:${port}/`], { timeout: 3000 }).toString() === 'ok\n';
+  } catch {
+    // Not there yet.
+    return false;
+  }
+}
+
+/** A name server that answers A questions by `addressesOf`; silent where that is undefined. */
+async function nameServer(
+  addressesOf: (name: string) => readonly string[] | undefined,
+): Promise<{ env: Readonly<Record<string, string>>; close: () => void }> {
+  const socket = createSocket('udp4');
+  socket.on('message', (question, peer) => {
+    const labels: string[] = [];
+    let offset = 12;
+    for (let length = question[offset] ?? 0; length > 0; length = question[offset] ?? 0) {
+      labels.push(question.toString('latin1', offset + 1, offset + 1 + length));
+      offset += 1 + length;
+    }
+    const isA = question.readUInt16BE(offset + 1) === 1;
+    const addresses = addressesOf(labels.join('.'));
+    if (addresses === undefined) return;
+    const records = isA ? addresses : [];
+    const header = Buffer.from(question.subarray(0, 12));
+    header.writeUInt16BE(addresses.length === 0 ? 0x8183 : 0x8180, 2);
+    header.writeUInt16BE(records.length, 6);
+    const answers = records.map((address) =>
+      Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, ...address.split('.').map(Number)]),
+    );
+    socket.send(Buffer.concat([header, question.subarray(12, offset + 5), ...answers]), peer.port, peer.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address() as AddressInfo;
+  const conf = join(sandbox.folder, 'resolv.conf');
+  writeFileSync(conf, `search default.svc.cluster.local\nnameserver [127.0.0.1]:${port}\noptions ndots:5\n`);
+  writeFileSync(join(sandbox.folder, 'hosts'), '127.0.0.1 localhost\n');
+  const env = { RESOLV_CONF: conf, HOSTS_FILE: join(sandbox.folder, 'hosts') };
+  return { env, close: () => socket.close() };
+}
