@@ -7,6 +7,12 @@ interface HttpRequest {
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
+/** The answer to `GET /debug/operator/keys/{key}`. */
+interface KeyAnswer {
+  readonly key: string;
+  readonly operators: readonly KeyReport[];
+}
+
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
 const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
@@ -22,18 +28,23 @@ export class OperatorDebugController {
     this.#debug = debug;
   }
 
-  @Get('keys/*key')
-  key(
-    @Param('key') key: string | readonly string[],
-    @Req() request: HttpRequest,
-  ): { key: string; operators: readonly KeyReport[] } {
+  @Get('keys/:name')
+  clusterKey(@Param('name') name: string, @Req() request: HttpRequest): KeyAnswer {
+    return this.#answer(name, request);
+  }
+
+  @Get('keys/:namespace/:name')
+  key(@Param('namespace') namespace: string, @Param('name') name: string, @Req() request: HttpRequest): KeyAnswer {
+    return this.#answer(`${namespace}/${name}`, request);
+  }
+
+  #answer(key: string, request: HttpRequest): KeyAnswer {
     if (!isLocal(request)) throw new ForbiddenException('debug pages are served to callers on this machine only');
-    const text = typeof key === 'string' ? key : key.join('/');
-    const operators = this.#debug.key(text);
+    const operators = this.#debug.key(key);
     if (operators.length === 0) {
-      throw new NotFoundException(`no operator has run "${text}" lately; a key is <namespace>/<name>, or <name>`);
+      throw new NotFoundException(`no operator has run "${key}" lately; a key is <namespace>/<name>, or <name>`);
     }
-    return { key: text, operators };
+    return { key, operators };
   }
 }
 

@@ -99,7 +99,7 @@ describe('readDefinition', () => {
     ['no handler', () => declare({ name: 'a', resource: WIDGETS }, nothing), 'no method is decorated'],
     [
       'events of a resource that is not watched',
-      () => declare({ name: 'a', resource: WIDGETS }, OnEvent(PODS) as never),
+      () => declare({ name: 'a', resource: WIDGETS }, OnEvent(PODS)),
       "run wants pods, which it doesn't watch; add it to `watches`",
     ],
     [

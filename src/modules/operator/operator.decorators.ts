@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { Inject } from '@nestjs/common';
-import type { Projected, ReflectorEvent, ResourceType } from '../kube/resource.js';
+import type { ResourceType } from '../kube/resource.js';
 import { resourceName } from '../kube/resource-path.js';
 import type { HandlerSettings, TimerSettings } from './handler-settings.js';
 import type { OperatorOptions } from './operator-options.js';
@@ -57,10 +57,10 @@ export function Reconcile(): <F extends ReconcileFunction>(
  */
 export function OnEvent(
   resource: ResourceType,
-): <T extends Projected>(
+): <F extends (event: never) => void>(
   target: object,
   property: string,
-  descriptor: TypedPropertyDescriptor<(event: ReflectorEvent<T>) => void>,
+  descriptor: TypedPropertyDescriptor<F>,
 ) => void {
   return (target, method) => {
     declare(target, { kind: 'event', method, resource });
@@ -75,10 +75,10 @@ export function OnEvent(
 export function Index(
   name: string,
   resource?: ResourceType,
-): <T extends Projected>(
+): <F extends (object: never) => string | readonly string[] | undefined>(
   target: object,
   property: string,
-  descriptor: TypedPropertyDescriptor<(object: T) => string | readonly string[] | undefined>,
+  descriptor: TypedPropertyDescriptor<F>,
 ) => void {
   return (target, method) => {
     declare(target, { kind: 'index', method, name, resource });
