@@ -64,6 +64,7 @@ describe('command line', () => {
     [['--max-concurrent-reconciles=ten'], 'must be a whole number from 1 to 1000'],
     [['--leader-elect=maybe'], '--leader-elect is "maybe": must be true or false'],
     [['--namespace=Shop'], '"Shop" is no namespace name'],
+    [['--label-selector=a==b=c'], '--label-selector is "a==b=c": '],
     [['--deadline=fast'], 'must be a duration'],
     [['--api-auth=off'], 'must be delegated, strict or none'],
   ])('refuses %j and says what is allowed', (args, message) => {

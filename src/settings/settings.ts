@@ -3,6 +3,7 @@
  * and the command line; a wrong value stops the start with its name, the value and what is allowed.
  */
 import { z } from 'zod';
+import { parseSelector, SelectorSyntaxError } from '../statistics/label-selector.js';
 
 /** `:8080`, `127.0.0.1:8080`, `[::1]:8080`; `0` switches a listener off. */
 export interface BindAddress {
@@ -67,6 +68,18 @@ const namespaces = z.string().transform((text, context): readonly string[] => {
   return [...new Set(list)];
 });
 
+const labelSelector = z
+  .string()
+  .max(4096, 'must have at most 4096 characters')
+  .superRefine((text, context) => {
+    try {
+      parseSelector(text);
+    } catch (error) {
+      if (!(error instanceof SelectorSyntaxError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+    }
+  });
+
 interface Definition {
   readonly env: string;
   readonly fallback: string;
@@ -96,7 +109,7 @@ export const DEFINITIONS = {
     fallback: '',
     value: 'SELECTOR',
     help: 'measure the Pods that match; without it those with a datapath-reporter container',
-    schema: z.string().max(4096, 'must have at most 4096 characters'),
+    schema: labelSelector,
   },
   'max-concurrent-reconciles': {
     env: 'MAX_CONCURRENT_RECONCILES',

@@ -192,6 +192,34 @@ describe('a Pod', () => {
   });
 });
 
+describe('Pod health', () => {
+  it('misses the Pods that a Deployment wants and nobody created, and counts no other namespace’s or plain Pods', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'health');
+    const template = (name: string, containers: readonly string[]): object => ({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name, namespace },
+      spec: {
+        replicas: 3,
+        selector: { matchLabels: { app: name } },
+        template: {
+          metadata: { labels: { app: name } },
+          spec: { containers: containers.map((container) => ({ name: container, image: 'local.test/app:1' })) },
+        },
+      },
+    });
+    const items = [template('measured', ['app', 'datapath-reporter']), template('plain', ['app'])];
+    await plane.kubectlOk(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
+    await createPod(plane, namespace, { name: 'web' });
+    const health = await eventually('one Pod and its three missing fellows', async () => {
+      const response = await fetch(`${controller.url}/api/v1/pod-health?namespace=${namespace}`);
+      const answer = (await response.json()) as { desiredReplicas: number; pendingPods: number };
+      return answer.desiredReplicas === 4 && answer.pendingPods === 1 && answer;
+    });
+    expect(health).toMatchObject({ runningPods: 0, failedPods: 0, successPct: 0, pendingPodList: [{ name: 'web' }] });
+  });
+});
+
 describe('a hostile Pod', () => {
   it.each([
     ['garbage', { [STARTED]: 'tomorrow' }, 'started-at is "tomorrow"'],

@@ -126,6 +126,19 @@ export function carriesReporter(pod: PodObservation): boolean {
   );
 }
 
+/**
+ * Like {@link projectPod}, for a watch of all Pods: one without a reporter keeps nothing but its identity, so that a cluster's
+ * other Pods cost next to nothing. Should it get a reporter's annotation later, its next event brings the whole.
+ */
+export function projectMeasuredPod(raw: KubeObject): PodObservation {
+  const pod = projectPod(raw);
+  if (carriesReporter(pod)) return pod;
+  const { namespace, name, uid, resourceVersion, creationTimestamp, phase, restartPolicy } = pod;
+  return { namespace, name, uid, resourceVersion, labels: NO_LABELS, creationTimestamp, phase, restartPolicy };
+}
+
+const NO_LABELS: Readonly<Record<string, string>> = {};
+
 function reporterKind(pod: Pod): ReporterKind | undefined {
   const init = pod.spec?.initContainers?.find((container) => container.name === REPORTER_CONTAINER);
   if (init !== undefined) return init.restartPolicy === 'Always' ? 'sidecar' : 'init';

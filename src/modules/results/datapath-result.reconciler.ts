@@ -33,7 +33,8 @@ import type { OperatorOptions, ReconcileOutcome, ReconcileRequest, ReconcileResu
 import { NAMESPACES, projectNamespace } from '../pods/namespace.resource.js';
 import type { NamespaceView } from '../pods/namespace.resource.js';
 import { PODS } from '../pods/pod.resource.js';
-import { carriesReporter, projectPod } from '../pods/project-pod.js';
+import { carriesReporter, projectMeasuredPod, projectPod } from '../pods/project-pod.js';
+import { projectWorkload, WORKLOADS } from '../pods/workload.resource.js';
 import { ChangeTimes } from './change-times.js';
 import { DATAPATH_RESULTS, projectResult, resultName, toResource, toStatus } from './result-conversion.js';
 import type { ResultView } from './result-conversion.js';
@@ -45,13 +46,23 @@ import { labelsDiffer, planStatus } from './write-plan.js';
 const NAME = 'datapath-result';
 const UID_AT = resultName('').length;
 
+/** What is read and never reconciled: namespaces name runs, and owners say how many Pods there should be. */
+const READ_ONLY = [
+  reads({ resource: NAMESPACES, project: projectNamespace }),
+  ...WORKLOADS.map((resource) => reads({ resource, project: projectWorkload(resource) })),
+];
+
 @Operator({
   name: NAME,
   resource: DATAPATH_RESULTS,
   project: projectResult,
   watches: [
-    watch({ resource: PODS, project: projectPod, toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)] }),
-    reads({ resource: NAMESPACES, project: projectNamespace }),
+    watch({
+      resource: PODS,
+      project: projectMeasuredPod,
+      toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)],
+    }),
+    ...READ_ONLY,
   ],
   access: [
     { resource: PODS, verbs: ['get'] },
@@ -101,7 +112,7 @@ export class DatapathResultReconciler {
                 labelSelector: this.settings.labelSelector,
                 toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)],
               }),
-              reads({ resource: NAMESPACES, project: projectNamespace }),
+              ...READ_ONLY,
             ],
           }),
     };
