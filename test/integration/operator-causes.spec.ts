@@ -296,4 +296,34 @@ describe('Handlers of causes against a real API server', () => {
     await observed('a');
     expect(diary.lines.filter((line) => line.startsWith('tick'))).toHaveLength(ticks);
   });
+
+  it('lets go of every object when it is to be uninstalled', async () => {
+    await start();
+    for (const name of ['a', 'b']) {
+      await client.create(WIDGETS, widget(namespace, name, { size: 1 }));
+      await observed(name);
+    }
+    await client.create(WIDGETS, { ...widget(namespace, 'c', { size: 1 }) });
+    await observed('c');
+    await client.delete(WIDGETS, { namespace, name: 'c' });
+    await gone('c');
+    expect(await running?.engine.releaseObjects()).toBe(2);
+    expect((await read('a')).metadata.finalizers).toBeUndefined();
+    await client.delete(WIDGETS, { namespace, name: 'b' });
+    await gone('b');
+    expect(diary.count('delete b 1')).toBe(0);
+  });
+
+  it('never adds its finalizer to an object that is being deleted', async () => {
+    const other = 'example.com/other';
+    const object = widget(namespace, 'a', { size: 1 });
+    await client.create(WIDGETS, { ...object, metadata: { ...object.metadata, finalizers: [other] } });
+    await client.delete(WIDGETS, { namespace, name: 'a' });
+    await start();
+    await client.create(WIDGETS, widget(namespace, 'b', { size: 1 }));
+    await observed('b');
+    expect((await read('a')).metadata.finalizers).toEqual([other]);
+    expect(diary.lines.filter((line) => line.includes(' a '))).toEqual([]);
+    await patch('a', { metadata: { finalizers: null } });
+  });
 });

@@ -122,6 +122,22 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
     this.#runner(operatorName).recordWrite(key, resourceVersion);
   }
 
+  /**
+   * For uninstalling: ends all running and takes the finalizers of `@OnDelete` off every object in the caches, so that nothing is held once
+   * no operator is left to clean up. Nothing runs afterwards; stop the process next.
+   *
+   * @returns how many objects were released
+   * @throws KubeApiError when the API server refuses, NotLeaderError when this replica doesn't lead
+   */
+  async releaseObjects(): Promise<number> {
+    const runners = [...this.#runners.values()];
+    for (const runner of runners) runner.halt();
+    await Promise.all(runners.map((runner) => runner.pool.drain(this.#context.options.shutdownGraceMs)));
+    let released = 0;
+    for (const runner of runners) released += await runner.releaseObjects();
+    return released;
+  }
+
   /** The runners by name, for debug pages and tests. */
   get runners(): ReadonlyMap<string, OperatorRunner> {
     return this.#runners;

@@ -1,6 +1,7 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import type { Clock, Random } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import { removeFinalizer } from '../kube/finalizers.js';
 import type { KubeClient } from '../kube/kube-client.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import {
@@ -134,6 +135,20 @@ export class OperatorRunner extends BaseOperator {
     this.#active = false;
     this.#epoch += 1;
     this.pool.close();
+  }
+
+  /** Takes the operator's finalizer off every object that has it. @returns how many had it */
+  async releaseObjects(): Promise<number> {
+    if (this.#causes === undefined) return 0;
+    const { resource, finalizer } = this.definition.options;
+    let released = 0;
+    for (const view of this.#store.values()) {
+      const { object } = view as Whole;
+      if (object.metadata.finalizers?.includes(finalizer) !== true) continue;
+      await removeFinalizer(this.#context.client, resource, object, finalizer);
+      released += 1;
+    }
+    return released;
   }
 
   abortRuns(reason: string): void {
