@@ -22,8 +22,8 @@ interface LabelColumn {
 /** The value numbers of one key: 0 where a slot has no such label. */
 export interface LabelValues {
   /** Writes the value number of each slot below `limit`. */
-  fill(numbers: Int32Array, limit: number): void;
-  text(value: number): string | undefined;
+  readonly fill: (numbers: Int32Array, limit: number) => void;
+  readonly text: (value: number) => string | undefined;
   /** One more than the largest value number. */
   readonly limit: number;
 }

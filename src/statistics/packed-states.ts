@@ -138,6 +138,21 @@ export class PackedStates {
     return part;
   }
 
+  /** The instants of a slot alone. */
+  instants(slot: number): Pick<ResultState, 'createdAt' | 'startedAt' | 'datapathReadyAt'> {
+    const unpacked = this.#unpacked.get(slot);
+    if (unpacked !== undefined) return unpacked;
+    const { instants } = this.#block(slot);
+    const at = (slot % BLOCK) * INSTANTS;
+    const startedAt = instants[at + 1] as Instant;
+    const datapathReadyAt = instants[at + 2] as Instant;
+    return {
+      createdAt: instants[at] as Instant,
+      ...(startedAt === NO_INSTANT ? {} : { startedAt }),
+      ...(datapathReadyAt === NO_INSTANT ? {} : { datapathReadyAt }),
+    };
+  }
+
   /** The message of a failure whose class is known. */
   failureMessage(slot: number): string {
     const unpacked = this.#unpacked.get(slot);

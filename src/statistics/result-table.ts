@@ -211,6 +211,11 @@ export class ResultTable {
     return state;
   }
 
+  /** When the Pod of a slot in use was created, started and became ready: cheaper than {@link read}. */
+  instants(slot: number): Pick<ResultState, 'createdAt' | 'startedAt' | 'datapathReadyAt'> {
+    return this.#packed.instants(slot);
+  }
+
   /** Negative where slot `a` comes first: by namespace, then name, then uid. */
   compareNames(a: number, b: number): number {
     const { numbers } = this.#texts.namespace;

@@ -5,10 +5,17 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { Problem } from './problem.js';
+import type { Place } from './result-order.js';
 
 const Content = z.union([
   // Behind the result with this key: works on any replica, and never expires.
-  z.strictObject({ q: z.string(), key: z.union([z.number(), z.string()]), uid: z.string().max(253) }),
+  z.strictObject({
+    q: z.string(),
+    createdMs: z.number(),
+    namespace: z.string().max(253),
+    name: z.string().max(253),
+    uid: z.string().max(253),
+  }),
   // At a place of a list that this replica keeps for a while.
   z.strictObject({ q: z.string(), list: z.string(), at: z.int().min(0) }),
 ]);

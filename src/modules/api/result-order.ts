@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto';
 import type { Metric } from '../../datapath/vocabulary.js';
 import type { ResultTable } from '../../statistics/result-table.js';
 import { TopK } from '../../statistics/top-k.js';
-import type { Place } from './cursor.js';
 import { Problem } from './problem.js';
 
 export const SORTS = ['createdAt', 'name', 'timeToStart', 'timeToDatapathReady', 'datapathDelay'] as const;
@@ -22,6 +21,22 @@ export interface Page {
   readonly next?: Place;
 }
 
+/** A place in a list that is kept. */
+export interface ListPlace {
+  readonly list: string;
+  readonly at: number;
+}
+
+export type Place = FixedPlace | ListPlace;
+
+/** Behind which result a page begins: its keys, so that it needn't be there any more. */
+export interface FixedPlace {
+  readonly createdMs: number;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
 /**
  * A page of the results that are marked, by a key that never changes: creation, or namespace and name. Whatever is written between
  * two pages, a result that was there all along comes exactly once.
@@ -31,31 +46,44 @@ export function pageByFixedKey(
   marks: Uint8Array,
   { by, descending }: Sort,
   limit: number,
-  after: { readonly key: number | string; readonly uid: string } | undefined,
+  after: FixedPlace | undefined,
 ): Page {
   const { createdMs } = table;
-  const keyOf = (slot: number): number | string =>
-    by === 'createdAt' ? (createdMs[slot] as number) : `${table.text('namespace', slot) as string}/${table.name(slot)}`;
   const sign = descending ? -1 : 1;
-  const compareTo = (slot: number, key: number | string, uid: string): number => {
-    const own = keyOf(slot);
-    if (own !== key) return own < key ? -1 : 1;
-    const ownUid = table.uid(slot);
-    return ownUid < uid ? -1 : ownUid > uid ? 1 : 0;
+  const byCreation = by === 'createdAt';
+  const compare = (a: number, b: number): number => {
+    if (!byCreation) return sign * table.compareNames(a, b);
+    return sign * ((createdMs[a] as number) - (createdMs[b] as number) || compareText(table.uid(a), table.uid(b)));
   };
-  const first = new TopK<number>(limit + 1, (a, b) => sign * compareTo(a, keyOf(b), table.uid(b)));
+  const isBehind = (slot: number, place: FixedPlace): boolean => {
+    const distance = byCreation
+      ? (createdMs[slot] as number) - place.createdMs
+      : compareText(table.text('namespace', slot) as string, place.namespace) ||
+        compareText(table.name(slot), place.name);
+    return sign * (distance || compareText(table.uid(slot), place.uid)) > 0;
+  };
+  const first = new TopK<number>(limit + 1, compare);
   for (let slot = 0; slot < marks.length; slot++) {
-    if (marks[slot] === 0) continue;
-    if (after !== undefined && sign * compareTo(slot, after.key, after.uid) <= 0) continue;
-    first.add(slot);
+    if (marks[slot] === 1 && (after === undefined || isBehind(slot, after))) first.add(slot);
   }
   const slots = first.sorted();
   const shown = slots.slice(0, limit);
   const uids = shown.map((slot) => table.uid(slot));
   const last = shown.at(-1);
-  return slots.length > limit && last !== undefined
-    ? { uids, next: { key: keyOf(last), uid: table.uid(last) } }
-    : { uids };
+  return slots.length > limit && last !== undefined ? { uids, next: placeOf(table, last) } : { uids };
+}
+
+function placeOf(table: ResultTable, slot: number): FixedPlace {
+  return {
+    createdMs: table.createdMs[slot] as number,
+    namespace: table.text('namespace', slot) as string,
+    name: table.name(slot),
+    uid: table.uid(slot),
+  };
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Milliseconds that a list is kept after it was last asked for. */

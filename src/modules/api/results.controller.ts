@@ -13,13 +13,12 @@ import { negotiate } from './accept.js';
 import { API_CLOCK } from './api-clock.js';
 import { CSV_HEADER, csvLine } from './csv.js';
 import { readCursor, writeCursor } from './cursor.js';
-import type { Place } from './cursor.js';
 import { Problem } from './problem.js';
 import { Produces } from './produces.js';
 import { ReadModel } from './read-model.js';
 import { ResultEventLog } from './result-event-log.js';
 import { KeptLists, pageByFixedKey } from './result-order.js';
-import type { Page } from './result-order.js';
+import type { Page, Place } from './result-order.js';
 import { resultFilter } from './result-query.js';
 import { resultRecord, timelineOf } from './result-record.js';
 import type { ResultDetail, ResultRecord } from './result-record.schema.js';
@@ -30,6 +29,8 @@ import { SyncedGuard } from './synced.guard.js';
 const PAGE = 100;
 /** Results in one piece of a stream: a few milliseconds of work, then others get their turn. */
 const PIECE = 500;
+/** Exports at once: each takes a part of the event loop. */
+const MAX_EXPORTS = 10;
 
 const Uid = z
   .string()
@@ -40,6 +41,8 @@ const Uid = z
 @Controller('api/v1')
 @UseGuards(AccessGuard, SyncedGuard)
 export class ResultsController {
+  #exports = 0;
+
   constructor(
     private readonly model: ReadModel,
     private readonly log: ResultEventLog,
@@ -60,6 +63,7 @@ export class ResultsController {
     // The first piece is made before the header is sent, so that a wrong cursor is still a problem document.
     const after = query.cursor === undefined ? undefined : readCursor(query.cursor, questionOf(query));
     const first = this.#piece(query, filter, after, query.limit ?? Infinity);
+    this.#beginExport(reply);
     const pieces = this.#pieces(query, filter, first, format === 'csv' ? csvLine : ndjsonLine);
     void reply.type(format === 'csv' ? `${FORMATS.csv}; charset=utf-8; header=present` : FORMATS.ndjson);
     if (format === 'csv') void reply.header('content-disposition', 'attachment; filename="datapath-results.csv"');
@@ -92,7 +96,7 @@ export class ResultsController {
     if (cursor !== null) void reply.header('link', `<?${nextQuery(reply, cursor)}>; rel="next"`);
     return {
       items: this.#records(page.uids),
-      total: marks.reduce((sum, mark) => sum + mark, 0),
+      total: countMarks(marks),
       cursor,
       lastEventId,
       generatedAt: formatInstant(fromEpochMs(this.clock.epochMs())),
@@ -103,7 +107,7 @@ export class ResultsController {
   #uids({ sort }: ResultsQuery, marks: Uint8Array, limit: number, after: Place | undefined): Page {
     const { table } = this.model.index;
     if (sort.by === 'createdAt' || sort.by === 'name') {
-      return pageByFixedKey(table, marks, sort, limit, after !== undefined && 'key' in after ? after : undefined);
+      return pageByFixedKey(table, marks, sort, limit, after !== undefined && 'uid' in after ? after : undefined);
     }
     const nowMs = this.clock.monotonicMs();
     return after !== undefined && 'list' in after
@@ -115,6 +119,19 @@ export class ResultsController {
     return uids.flatMap((uid) => {
       const state = this.model.index.get(uid);
       return state === undefined ? [] : [resultRecord(state)];
+    });
+  }
+
+  /** @throws Problem when too many are under way */
+  #beginExport(reply: FastifyReply): void {
+    if (this.#exports >= MAX_EXPORTS) {
+      throw new Problem('too-many-requests', `At most ${String(MAX_EXPORTS)} exports are made at once`, {
+        headers: { 'retry-after': '5' },
+      });
+    }
+    this.#exports++;
+    reply.raw.once('close', () => {
+      this.#exports--;
     });
   }
 
@@ -139,6 +156,12 @@ export class ResultsController {
       page = this.#piece(query, filter, page.next, left);
     }
   }
+}
+
+function countMarks(marks: Uint8Array): number {
+  let total = 0;
+  for (let slot = 0; slot < marks.length; slot++) total += marks[slot] as number;
+  return total;
 }
 
 async function* withHeader(header: string, pieces: AsyncIterable<string>): AsyncGenerator<string> {

@@ -104,7 +104,7 @@ function podName(table: ResultTable, slot: number): StatisticAnswer['failedPods'
 }
 
 function worstPod(table: ResultTable, slot: number, metric: Metric): StatisticAnswer['worstPods'][number] {
-  const state = table.read(slot);
+  const state = table.instants(slot);
   const measured = metric === 'timeToStart' ? state.startedAt : state.datapathReadyAt;
   return {
     ...podName(table, slot),

@@ -46,9 +46,9 @@ const HISTOGRAMS: Readonly<Record<Metric, { readonly name: string; readonly help
 export interface DatapathMetricsSource {
   readonly table: ResultTable;
   /** Whether the caches are filled. */
-  synced(): boolean;
+  readonly synced: () => boolean;
   /** Milliseconds since the epoch. */
-  epochMs(): number;
+  readonly epochMs: () => number;
 }
 
 export class DatapathMetrics {
