@@ -20,9 +20,6 @@ const Content = z.union([
   z.strictObject({ q: z.string(), list: z.string(), at: z.int().min(0) }),
 ]);
 
-export type Place =
-  { readonly key: number | string; readonly uid: string } | { readonly list: string; readonly at: number };
-
 /** @param question everything that decides which results come, and in what order */
 export function writeCursor(place: Place, question: string): string {
   return Buffer.from(JSON.stringify({ q: fingerprint(question), ...place })).toString('base64url');
