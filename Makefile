@@ -29,6 +29,11 @@ demo: node_modules build control-plane ## Run the main job on an embedded contro
 test: node_modules build control-plane ## Run unit and integration tests against a real control plane (ARGS=path narrows)
 	@$(CONTROL_PLANE) run -- $(JEST) $(ARGS)
 
+.PHONY: e2e
+e2e: images control-plane ## Run end-to-end tests with real Pods on a real node (root, Debian's containerd; ARGS=path narrows)
+	@if $(CONTROL_PLANE) check-node; then $(CONTROL_PLANE) run --profile node -- $(JEST) -c jest.e2e.config.js $(ARGS); \
+	else $(JEST) -c jest.e2e.config.js $(ARGS); fi
+
 .PHONY: lint
 lint: node_modules ## Lint (with the layering rule), check format and types
 	@npm run --silent lint
@@ -48,6 +53,11 @@ manifests: node_modules ## Generate CRDs, roles and the OpenAPI document from th
 .PHONY: control-plane
 control-plane: node_modules ## Build what is missing of the embedded control plane (minutes, once per machine)
 	@$(CONTROL_PLANE) build
+
+.PHONY: images
+images: node_modules build ## Pack the images of controller and reporter into dist/images, without registry or daemon
+	@npm run --silent build:reporter:bun >/dev/null
+	@node_modules/.bin/tsx tools/images/main.ts
 
 ##@ Deployment (to the cluster of your kubeconfig)
 

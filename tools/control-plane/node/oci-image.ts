@@ -17,6 +17,8 @@ export interface ImageDescription {
   readonly user?: string;
   readonly workingFolder?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Annotations of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** As Go names it: `amd64`, `arm64`. Default: this machine's. */
   readonly architecture?: string;
 }
@@ -50,6 +52,7 @@ export function packImage(image: ImageDescription): { readonly archive: Buffer; 
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config: descriptor(config),
     layers: [descriptor(layer)],
+    ...(image.annotations === undefined ? {} : { annotations: image.annotations }),
   });
   const index = {
     schemaVersion: 2,
