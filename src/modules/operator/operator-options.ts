@@ -124,9 +124,12 @@ export function watch<T extends Projected>(options: WatchOptions<T>): WatchSpec 
   return options as unknown as WatchSpec;
 }
 
+/** The key map of {@link reads}. Known by identity, so that its objects aren't even looked at. */
+export const noKeys = (): readonly string[] => [];
+
 /** Watches a resource only to read it from the cache: its changes concern no key. */
 export function reads<T extends Projected>(options: Omit<WatchOptions<T>, 'toKeys' | 'predicate'>): WatchSpec {
-  return { ...options, toKeys: () => [] };
+  return { ...options, toKeys: noKeys };
 }
 
 /**

@@ -18,7 +18,7 @@ import { CauseReconciler } from './cause-reconciler.js';
 import { boundMethod, handlesCauses, type OperatorDefinition } from './operator-definition.js';
 import { ReconcileAbortedError } from './operator-errors.js';
 import type { ControllerMetrics, OperatorMetrics } from './operator-metrics.js';
-import type { EventHandler, WatchSpec, Whole } from './operator-options.js';
+import { type EventHandler, noKeys, type WatchSpec, type Whole } from './operator-options.js';
 import { OwnWrites } from './own-writes.js';
 import type { ReflectorFactory } from './ports.js';
 import type { ReconcileFunction } from './reconcile-request.js';
@@ -232,7 +232,7 @@ export class OperatorRunner extends BaseOperator {
     }
     for (const { spec, parts: opened } of namespaced) {
       const queue = spec === own ? this.#queueOwn() : this.#queueWatched(spec);
-      for (const part of opened) part.listen(undefined, queue);
+      if (spec.toKeys !== noKeys) for (const part of opened) part.listen(undefined, queue);
     }
   }
 
@@ -301,6 +301,7 @@ export class OperatorRunner extends BaseOperator {
     const { options } = this.definition;
     await this.#queueEach(epoch, this.#store.values(), (object) => [formatKey(object)]);
     for (const spec of options.watches) {
+      if (spec.toKeys === noKeys) continue;
       await this.#queueEach(epoch, this.#context.registry.store(spec.resource).values(), spec.toKeys);
     }
   }

@@ -358,6 +358,27 @@ describe('WorkerPool', () => {
     expect(turns).toBeGreaterThanOrEqual(40);
   });
 
+  it('goes on although parsing uses up every turn of the event loop', async () => {
+    const clock = new FakeClock();
+    class UsedUp extends EventLoopBudget {
+      override spent(): boolean {
+        return true;
+      }
+    }
+    let runs = 0;
+    const { pool } = make(
+      () => {
+        clock.freeze(1);
+        runs += 1;
+      },
+      { clock, budget: new UsedUp(clock) },
+    );
+    for (let index = 0; index < 100; index += 1) pool.add(`key-${index}`, '');
+    for (let turn = 0; turn < 30; turn += 1) await settle();
+    // Five runs of 1 ms in each turn.
+    expect(runs).toBe(100);
+  });
+
   it('sets one timer however many keys are delayed or running', async () => {
     const { pool, clock } = make(() => ({ requeueAfterMs: 60_000 }));
     for (let index = 0; index < 1_000; index += 1) pool.add(`key-${index}`, '');

@@ -26,6 +26,9 @@ export interface WorkerPoolOptions {
   readonly history?: ReconcileHistory | undefined;
 }
 
+/** How long runs may start in a turn of the event loop that others have used up already, milliseconds. */
+const RESUMED_MS = 5;
+
 /**
  * The bounded workers of one operator, and its queue.
  *
@@ -129,11 +132,21 @@ export class WorkerPool {
   }
 
   readonly #pump = (): void => {
+    this.#runPump(Number.NEGATIVE_INFINITY);
+  };
+
+  /** After it gave way, the pump gets some milliseconds of its own: parsing would otherwise use up every turn of a burst. */
+  readonly #resumePump = (): void => {
+    this.#runPump(this.#clock.monotonicMs() + RESUMED_MS);
+  };
+
+  /** @param ownUntil until when (monotonic milliseconds) runs may start although others used up the turn */
+  #runPump(ownUntil: number): void {
     this.#pumpPlanned = false;
     while (this.#open && this.#running.size < this.#options.maxConcurrentReconciles) {
-      if (this.queue.depth > 0 && this.#options.budget.spent()) {
+      if (this.queue.depth > 0 && this.#options.budget.spent() && this.#clock.monotonicMs() >= ownUntil) {
         this.#pumpPlanned = true;
-        setImmediate(this.#pump);
+        setImmediate(this.#resumePump);
         return;
       }
       const item = this.queue.get();
@@ -148,7 +161,7 @@ export class WorkerPool {
       }
     }
     this.#planDue();
-  };
+  }
 
   #planDue(): void {
     if (!this.#open || this.#running.size >= this.#options.maxConcurrentReconciles) return;
