@@ -59,6 +59,24 @@ images: node_modules build ## Pack the images of controller and reporter into di
 	@npm run --silent build:reporter:bun >/dev/null
 	@node_modules/.bin/tsx tools/images/main.ts
 
+##@ More tests
+
+.PHONY: test-contract
+test-contract: node_modules build control-plane ## Fuzz the API of a real controller against its OpenAPI document
+	@$(CONTROL_PLANE) run -- $(JEST) -c jest.contract.config.js $(ARGS)
+
+.PHONY: test-faults
+test-faults: node_modules build control-plane ## Cut, stall, refuse, compact and kill between controller and API server
+	@$(CONTROL_PLANE) run -- $(JEST) -c jest.faults.config.js $(ARGS)
+
+.PHONY: bench
+bench: node_modules build control-plane ## Measure the controller on real parts (BENCH=burst,start,query PODS=14000 BASELINE=program)
+	@node_modules/.bin/tsx test/bench/main.ts
+
+.PHONY: bench-reporter
+bench-reporter: node_modules build ## Measure the reporter: exec to first probe, memory, CPU
+	@node_modules/.bin/tsx test/bench/reporter-bench.ts
+
 ##@ Deployment (to the cluster of your kubeconfig)
 
 .PHONY: deploy
