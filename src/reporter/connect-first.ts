@@ -23,16 +23,12 @@ export function connectFirst(
   let firstError: SocketError | undefined;
   let destroyed = false;
   for (const address of addresses) {
-    let own: Socket | undefined;
-    let connectedEarly = false;
-    const win = (): void => {
-      winner = own;
-      for (const socket of sockets) if (socket !== own) socket.destroy();
-    };
-    own = connect(address, port, tls, {
+    let isConnected = false;
+    const own: Socket = connect(address, port, tls, {
       connected: () => {
-        connectedEarly = true;
-        if (own !== undefined) win();
+        isConnected = true;
+        winner = own;
+        for (const socket of sockets) if (socket !== own) socket.destroy();
         handlers.connected();
       },
       secured: () => handlers.secured(),
@@ -40,11 +36,10 @@ export function connectFirst(
       closed: (error) => {
         open -= 1;
         firstError ??= error;
-        if (!destroyed && (connectedEarly || open === 0)) handlers.closed(connectedEarly ? error : firstError);
+        if (!destroyed && (isConnected || open === 0)) handlers.closed(isConnected ? error : firstError);
       },
     });
     sockets.push(own);
-    if (connectedEarly) win();
   }
   return {
     write: (text) => winner?.write(text),

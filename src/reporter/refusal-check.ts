@@ -116,7 +116,7 @@ function ipv6Bytes(address: string): readonly number[] {
   const groupsOf = (half: string | undefined): string[] => (half === undefined || half === '' ? [] : half.split(':'));
   const front = groupsOf(head);
   const back = groupsOf(tail);
-  const zeros = new Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
+  const zeros = Array.from({ length: Math.max(0, 8 - front.length - back.length) }, () => '0');
   return [...front, ...zeros, ...back].flatMap((group) => {
     const value = Number.parseInt(group, 16);
     return [value >> 8, value & 0xff];

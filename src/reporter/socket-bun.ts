@@ -63,7 +63,8 @@ class BunConnection implements Socket {
       drain: () => this.flush(),
       close: (_, error) => this.close(error),
       error: (_, error) => this.close(error),
-      connectError: (_, error) => this.refused(error),
+      // What the system refuses at once comes before `connect` has returned.
+      connectError: (_, error) => queueMicrotask(() => this.refused(error)),
     };
     // Failures come twice, by `connectError` and by the promise; `close` takes the first alone.
     bun

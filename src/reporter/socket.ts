@@ -32,7 +32,7 @@ export interface Socket {
 }
 
 /**
- * Opens a connection to an IP address.
+ * Opens a connection to an IP address. No handler is called before this returns.
  *
  * @param tls absent for plain TCP
  */
