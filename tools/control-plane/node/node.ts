@@ -14,7 +14,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlPlane } from '../control-plane.js';
 import { freePorts } from '../ports.js';
@@ -92,7 +92,8 @@ export class RealNode {
 
   /** Imports an image archive (OCI layout or `docker save`), by path or content. Returns the names it brought. */
   async loadImage(archive: string | Buffer): Promise<readonly string[]> {
-    const file = typeof archive === 'string' ? archive : join(this.#folder, 'node', `image-${this.#archives++}.tar`);
+    const file =
+      typeof archive === 'string' ? resolve(archive) : join(this.#folder, 'node', `image-${this.#archives++}.tar`);
     if (typeof archive !== 'string') writeFileSync(file, archive);
     try {
       const said = await this.runOk([...this.#ctr, 'images', 'import', file]);
