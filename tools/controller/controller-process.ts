@@ -24,10 +24,14 @@ export class ControllerProcess {
     return this.#child?.pid;
   }
 
-  /** @throws Error while the last process still runs */
-  start(): void {
+  /**
+   * @param kubeconfig by default the one of the options. A new one for a new process: the audit log tells processes apart by their
+   *   tokens
+   * @throws Error while the last process still runs
+   */
+  start(kubeconfig = this.options.kubeconfig): void {
     if (this.#running() !== undefined) throw new Error(`the controller (process ${this.pid}) still runs`);
-    const { script, kubeconfig, logFile, apiPort, leaderElect, args = [] } = this.options;
+    const { script, logFile, apiPort, leaderElect, args = [] } = this.options;
     const log = openSync(logFile, 'a');
     this.#child = spawn(
       process.execPath,

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startControlPlane } from '../control-plane/launcher.js';
 import type { ControlPlane } from '../control-plane/launcher.js';
+import { AnswerSampler } from '../controller/answer-sampler.js';
 import { ControllerProcess } from '../controller/controller-process.js';
 import {
   applyManifests,
-  CONTROLLER_NAMESPACE,
   CONTROLLER_SCRIPT,
   controllerKubeconfig,
   createPod,
@@ -18,8 +18,11 @@ import {
   prepareWorkloadNamespace,
   REPORTER_SCRIPT,
 } from '../controller/deployment.js';
+import { checkInvariants } from '../invariants/check-invariants.js';
+import { formatVerdict } from '../invariants/check.js';
 import type { DemoOptions } from './options.js';
 import { Progress } from './progress.js';
+import { killWriter } from './kill-writer.js';
 import { failedTable, palette, statisticsTable, worstTable } from './report.js';
 import { startReporter } from './reporter-process.js';
 import type { ReporterProcess } from './reporter-process.js';
@@ -32,6 +35,8 @@ const NAMESPACE = 'datapath-demo';
 const PROBE_TIMEOUT = '10s';
 /** Pods that are created, and reporters that are started, at the same time. */
 const CONCURRENCY = 8;
+/** After the last result is stored: what is written now is written in vain, and the invariants shall see it. */
+const QUIET_MS = 3_000;
 
 export async function runDemo(options: DemoOptions): Promise<number> {
   const progress = new Progress(process.stderr);
@@ -71,12 +76,11 @@ async function run(
   await prepareWorkloadNamespace(plane, NAMESPACE);
 
   progress.step('starting the controller as its service account');
-  const kubeconfig = await controllerKubeconfig(plane);
   const controllers: ControllerProcess[] = [];
   for (let i = 0; i < options.replicas; i++) {
     const controller = new ControllerProcess({
       script: CONTROLLER_SCRIPT,
-      kubeconfig,
+      kubeconfig: await controllerKubeconfig(plane),
       logFile: join(folder, `controller-${i}.log`),
       apiPort: await freePort(),
       leaderElect: options.replicas > 1,
@@ -88,6 +92,9 @@ async function run(
   for (const controller of controllers) await controller.ready(60_000);
   const [first] = controllers;
   if (first === undefined) throw new Error('no controller was started');
+  const sampler = new AnswerSampler(controllers, NAMESPACE);
+  sampler.start();
+  cleanups.push(() => sampler.stop());
 
   const caused: Caused[] = [];
   const reporters: ReporterProcess[] = [];
@@ -97,10 +104,13 @@ async function run(
   });
   const plans = planTargets(options.pods);
   let killsLeft = options.kills;
+  let killing: Promise<void> = Promise.resolve();
   let next = 0;
   progress.step(`creating ${options.pods} Pods, a reporter process for each`);
   const worker = async (): Promise<void> => {
     for (let i = next++; i < plans.length; i = next++) {
+      // While a kill waits for the next leader, so does the rest of the run: a kill shall come in its middle.
+      await killing;
       signal.throwIfAborted();
       const plan = plans[i];
       if (plan === undefined) return;
@@ -130,7 +140,8 @@ async function run(
       // Kills are spread over the run: when 1/(n+1), 2/(n+1) … of the Pods are there.
       if (killsLeft > 0 && caused.length >= (options.pods * (options.kills - killsLeft + 1)) / (options.kills + 1)) {
         killsLeft--;
-        await killWriter(plane, controllers, progress);
+        killing = killWriter(plane, controllers, progress, signal);
+        await killing;
       }
     }
   };
@@ -154,11 +165,28 @@ async function run(
   const ready = await getJson<StatisticAnswer>(`${first.url}/api/v1/time-to-datapath-ready?${query}`);
   const results = await storedResults(plane);
   const findings = verify(caused, results, start, ready);
+
+  progress.step('checking the invariants over the audit log');
+  await new Promise((done) => setTimeout(done, QUIET_MS));
+  await sampler.stop();
+  const verdict = await checkInvariants({
+    auditLogPath: plane.auditLogPath,
+    expectations: {
+      pods: options.pods,
+      controllers: options.replicas + options.kills,
+      leaderElection: options.replicas > 1,
+      leaderChanges: options.replicas > 1 ? options.kills : 0,
+      namespaces: [NAMESPACE],
+      atRest: true,
+      answers: sampler.answers,
+    },
+  });
   progress.done();
+  const ok = findings.length === 0 && verdict.violations.length === 0;
 
   if (options.json) {
     process.stdout.write(
-      `${JSON.stringify({ ok: findings.length === 0, findings, timeToStart: start, timeToDatapathReady: ready })}\n`,
+      `${JSON.stringify({ ok, findings, timeToStart: start, timeToDatapathReady: ready, invariants: verdict })}\n`,
     );
   } else {
     const shown = await plane.kubectlOk(['get', 'dpr', '-n', NAMESPACE, '--sort-by=.spec.podRef.name']);
@@ -187,32 +215,13 @@ async function run(
               .map((text) => `  - ${text}`)
               .join('\n')}`,
           ),
+      ...formatVerdict(verdict).map(verdict.violations.length === 0 ? paint.green : paint.red),
     ];
     process.stdout.write(`${out.join('\n')}\n`);
   }
-  if (findings.length > 0) process.stderr.write(`the end of the controller's log:\n${first.logTail()}\n`);
+  if (!ok) process.stderr.write(`the end of the controller's log:\n${first.logTail()}\n`);
   if (options.keep) await keepRunning(plane, first, signal);
-  return findings.length === 0 ? 0 : 1;
-}
-
-/** The Lease names the writer; without one there is a single controller. Killed with SIGKILL, then started again. */
-async function killWriter(
-  plane: ControlPlane,
-  controllers: readonly ControllerProcess[],
-  progress: Progress,
-): Promise<void> {
-  let [victim] = controllers;
-  if (controllers.length > 1) {
-    const holder = await plane.kubectlOk([
-      ...['get', 'lease', '-n', CONTROLLER_NAMESPACE, 'datapath-controller'],
-      ...['-o', 'jsonpath={.spec.holderIdentity}'],
-    ]);
-    victim = controllers.find((controller) => holder.includes(`-${controller.pid}-`)) ?? victim;
-  }
-  if (victim === undefined) return;
-  progress.note(`kill -9 of the controller (process ${victim.pid})`);
-  await victim.kill('SIGKILL');
-  victim.start();
+  return ok ? 0 : 1;
 }
 
 async function storedResults(plane: ControlPlane): Promise<readonly StoredResult[]> {

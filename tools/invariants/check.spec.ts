@@ -93,6 +93,7 @@ describe('Complete', () => {
     const log = goodLog().pass(60).read();
     log.pod('create', 'b');
     expect(checkEvents(log.events, { pods: 1 }).violations).toEqual([]);
+    expect(checkEvents(log.events, { pods: 1, atRest: true }).violations).toHaveLength(1);
   });
 });
 

@@ -78,6 +78,8 @@ export interface Expectations {
    * has to expire first.
    */
   readonly patienceMs?: number;
+  /** The run was left alone until nothing changed any more: then even the newest Pod must be told. Default false. */
+  readonly atRest?: boolean;
   /** When an open measurement fails, milliseconds; the controller's `--deadline`. Default 15 minutes. */
   readonly deadlineMs?: number;
   readonly answers?: readonly ApiAnswer[];

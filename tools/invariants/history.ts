@@ -201,7 +201,10 @@ export class HistoryBuilder {
       return;
     }
     if (subresource !== undefined) return;
-    const pod = objectOf<PodObject>(event.responseObject, 'Pod');
+    // A client may ask for the metadata alone, as the reporter does.
+    const pod =
+      objectOf<PodObject>(event.responseObject, 'Pod') ??
+      objectOf<PodObject>(event.responseObject, 'PartialObjectMetadata');
     if (pod !== undefined) {
       this.#onPodObject(pod, event, at);
       return;

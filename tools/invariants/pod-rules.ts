@@ -7,9 +7,8 @@ import type { Run } from './run.js';
 /** Every Pod with a reporter that existed while a controller ran has a result, and at rest it says how the Pod ended. */
 export function complete(run: Run): string[] {
   const broken: string[] = [];
-  const restsSince = run.history.last - run.patienceMs;
   for (const pod of run.pods) {
-    if (pod.createdAt > restsSince || !run.wasSeen(pod)) continue;
+    if (pod.createdAt > run.restsSince || !run.wasSeen(pod)) continue;
     const name = `${pod.namespace}/${pod.name} (${pod.uid})`;
     const results = run.resultsOf(pod.uid);
     const current = results.findLast((result) => result.deletedAt === undefined);
@@ -20,11 +19,11 @@ export function complete(run: Run): string[] {
     // Somebody may delete a result; while its Pod lives it is made again.
     if (current === undefined) {
       const since = Math.max(...results.map((result) => result.deletedAt ?? 0));
-      if (pod.deletedAt === undefined && since < restsSince) broken.push(`${name} has lost its result`);
+      if (pod.deletedAt === undefined && since < run.restsSince) broken.push(`${name} has lost its result`);
       continue;
     }
     const lastChange = Math.max(pod.deletedAt ?? 0, pod.versions.at(-1)?.at ?? 0);
-    if (lastChange > restsSince) continue;
+    if (lastChange > run.restsSince) continue;
     const outcome = outcomeOf(current.versions.at(-1));
     const over = pod.deletedAt !== undefined || reportedReady(pod);
     if (over && (outcome === 'Pending' || outcome === 'Started')) {

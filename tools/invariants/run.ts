@@ -11,6 +11,8 @@ export class Run {
   readonly leaderElection: boolean;
   readonly patienceMs: number;
   readonly deadlineMs: number;
+  /** What changed after this may not be told yet. */
+  readonly restsSince: number;
   /** When a controller process ended, or the lease got another holder. */
   readonly interruptions: readonly number[];
   readonly #results = new Map<string, ResultHistory[]>();
@@ -23,6 +25,7 @@ export class Run {
     this.pods = [...history.pods.values()].filter((pod) => pod.reporter).sort((a, b) => a.createdAt - b.createdAt);
     this.leaderElection = expectations.leaderElection ?? history.leaseWrites.length > 0;
     this.patienceMs = expectations.patienceMs ?? (this.leaderElection ? 30_000 : 5_000);
+    this.restsSince = expectations.atRest === true ? history.last : history.last - this.patienceMs;
     this.deadlineMs = expectations.deadlineMs ?? 900_000;
     this.interruptions = [...this.#endsOfProcesses(), ...this.leaderChanges().map((write) => write.at)].sort(
       (a, b) => a - b,
@@ -64,6 +67,7 @@ export class Run {
       if (watch.selector || (watch.namespace !== undefined && watch.namespace !== pod.namespace)) return false;
       const since = Math.max(watch.from, pod.createdAt);
       if (since > Math.min(gone, watch.to ?? Number.POSITIVE_INFINITY)) return false;
+      if (this.expectations.atRest === true && watch.to === undefined) return true;
       return this.#lastOf(watch.actor) - since >= this.patienceMs;
     });
   }
