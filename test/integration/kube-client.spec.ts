@@ -120,6 +120,20 @@ describe('KubeClient against a real API server', () => {
     expect(item?.data).toBeUndefined();
   });
 
+  it('answers a write with metadata alone where nothing else is asked for', async () => {
+    const key = { namespace, name: 'brief' };
+    const options = { metadataOnly: true } as const;
+    const created = await client.create<ConfigMap>(CONFIG_MAPS, configMap(namespace, key.name, '1'), options);
+    expect(created.data).toBeUndefined();
+    const change = { data: { value: '2' } };
+    const patched = await client.patch<ConfigMap>(CONFIG_MAPS, key, change, { kind: 'merge', ...options });
+    expect(patched.data).toBeUndefined();
+    const now = await client.get<ConfigMap>(CONFIG_MAPS, key);
+    expect(now.data).toEqual({ value: '2' });
+    expect(patched.metadata.resourceVersion).toBe(now.metadata.resourceVersion);
+    expect(created.metadata.uid).toBe(now.metadata.uid);
+  });
+
   it('asks the fence before each write, and sends nothing when it refuses', async () => {
     const fenced = connect({ metrics: counter });
     fenced.fenceWrites(() => {

@@ -14,16 +14,23 @@ export interface Cut {
   readonly next: number;
 }
 
+/** Makes text of the bytes between two indices. */
+export type Decode = (bytes: Buffer, from: number, to: number) => string;
+
+export const decodeWhole: Decode = (bytes, from, to) => bytes.toString('utf8', from, to);
+
 /** Longest value that is kept: far above the largest object that etcd takes (1.5 MiB). */
 export const MAX_VALUE_BYTES = 32 * 1024 * 1024;
 
 /** The beginning of a value whose end hasn't arrived. */
 export class Remainder {
   readonly #maxBytes: number;
+  readonly #decode: Decode;
   #parts: Buffer[] = [];
   #bytes = 0;
 
-  constructor(maxBytes: number) {
+  constructor(decode: Decode, maxBytes: number) {
+    this.#decode = decode;
     this.#maxBytes = maxBytes;
   }
 
@@ -39,11 +46,11 @@ export class Remainder {
 
   /** The kept bytes and those of `chunk` between `from` and `to`, as text; forgets them. Without kept ones nothing is copied. */
   complete(chunk: Buffer, from: number, to: number): string {
-    if (this.#parts.length === 0) return chunk.toString('utf8', from, to);
+    if (this.#parts.length === 0) return this.#decode(chunk, from, to);
     this.#parts.push(chunk.subarray(from, to));
-    const text = Buffer.concat(this.#parts).toString('utf8');
+    const whole = Buffer.concat(this.#parts);
     this.#parts = [];
     this.#bytes = 0;
-    return text;
+    return this.#decode(whole, 0, whole.length);
   }
 }

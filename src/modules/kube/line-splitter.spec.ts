@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { chunksOf, cutAll } from '../../../test/support/chunks.js';
+import { decodeWhole } from './cutter.js';
 import { LineSplitter } from './line-splitter.js';
 
 describe('LineSplitter', () => {
@@ -21,6 +22,8 @@ describe('LineSplitter', () => {
   });
 
   it('refuses a line beyond its limit', () => {
-    expect(() => cutAll(new LineSplitter(10), [Buffer.alloc(6, 'x'), Buffer.alloc(6, 'x')])).toThrow(RangeError);
+    expect(() => cutAll(new LineSplitter(decodeWhole, 10), [Buffer.alloc(6, 'x'), Buffer.alloc(6, 'x')])).toThrow(
+      RangeError,
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { type Cut, type Cutter, MAX_VALUE_BYTES, Remainder } from './cutter.js';
+import { type Cut, type Cutter, type Decode, decodeWhole, MAX_VALUE_BYTES, Remainder } from './cutter.js';
 
 const NEWLINE = 10;
 
@@ -7,8 +7,8 @@ export class LineSplitter implements Cutter {
   readonly #remainder: Remainder;
 
   /** @param maxBytes longest line that is kept */
-  constructor(maxBytes = MAX_VALUE_BYTES) {
-    this.#remainder = new Remainder(maxBytes);
+  constructor(decode: Decode = decodeWhole, maxBytes = MAX_VALUE_BYTES) {
+    this.#remainder = new Remainder(decode, maxBytes);
   }
 
   next(chunk: Buffer, from: number): Cut | undefined {

@@ -1,4 +1,4 @@
-import { type Cut, type Cutter, MAX_VALUE_BYTES, Remainder } from './cutter.js';
+import { type Cut, type Cutter, type Decode, decodeWhole, MAX_VALUE_BYTES, Remainder } from './cutter.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -26,8 +26,8 @@ export class ListSplitter implements Cutter {
   #envelope = '';
 
   /** @param maxBytes longest item that is kept */
-  constructor(maxBytes = MAX_VALUE_BYTES) {
-    this.#remainder = new Remainder(maxBytes);
+  constructor(decode: Decode = decodeWhole, maxBytes = MAX_VALUE_BYTES) {
+    this.#remainder = new Remainder(decode, maxBytes);
   }
 
   /** Everything but the items: JSON of the same shape with an empty list. */

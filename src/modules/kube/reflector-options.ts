@@ -9,7 +9,10 @@ import type { KubeObject, Projected, ResourceType } from './resource.js';
 export interface ReflectorOptions<T extends Projected> {
   readonly client: KubeClient;
   readonly type: ResourceType;
-  /** Makes what is kept of an object. Called once for each state that arrives; must not keep the raw object. */
+  /**
+   * Makes what is kept of an object. Called once for each state that arrives; must not keep the raw object. The raw object comes
+   * without the content of `metadata.managedFields`.
+   */
   readonly project: (raw: KubeObject) => T;
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;

@@ -11,6 +11,7 @@ import { LineSplitter } from './line-splitter.js';
 import { ListSplitter } from './list-splitter.js';
 import { ListenerSet, type ReflectorListener } from './listener-set.js';
 import { silentLogger, type StructuredLogger } from './logger.js';
+import { decodeWithoutManagedFields } from './managed-fields.js';
 import { apiVersionOf, resourceName } from './resource-path.js';
 import type { KubeObject, Projected, ReflectorEvent, Store } from './resource.js';
 import type { ReflectorOptions } from './reflector-options.js';
@@ -268,7 +269,7 @@ export class Reflector<T extends Projected> implements Store<T> {
   async #list(continueToken: string, limit: number): Promise<void> {
     const signal = this.#beginRequest();
     const { client, type, namespace, labelSelector, fieldSelector } = this.#options;
-    const cutter = new ListSplitter();
+    const cutter = new ListSplitter(decodeWithoutManagedFields);
     const stamp = { apiVersion: apiVersionOf(type), kind: type.kind };
     const open = (): Promise<IncomingMessage> =>
       client.listStream(type, {
@@ -309,7 +310,7 @@ export class Reflector<T extends Projected> implements Store<T> {
       if (!signal.aborted) this.#feed({ type: 'Opened' });
       return response;
     };
-    await this.#read(open, new LineSplitter(), signal, {
+    await this.#read(open, new LineSplitter(decodeWithoutManagedFields), signal, {
       value: (line, receivedAt) => {
         if (isWatchLine(line)) this.#takeLine(line, receivedAt);
         else this.#malformed('a line of the watch has no type or no object');
