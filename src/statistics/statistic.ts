@@ -44,7 +44,6 @@ export interface Statistic {
   readonly mean: number | null;
   /** Of the population: divided by n. */
   readonly stddev: number | null;
-  readonly histogram: readonly HistogramBucket[];
   readonly failureClasses: Readonly<Partial<Record<FailureClass, number>>>;
   /** The largest uncertainty of a value among them. */
   readonly uncertaintyMs: number;
@@ -53,7 +52,7 @@ export interface Statistic {
 }
 
 export interface StatisticAnswer {
-  readonly whole: Statistic;
+  readonly whole: Statistic & { readonly histogram: readonly HistogramBucket[] };
   /** Slots with a value, largest first. */
   readonly worst: readonly number[];
   /** Slots of failed results, by namespace and name. */
@@ -84,12 +83,15 @@ const CLASSES = FAILURE_CLASSES.length + 1;
 /** @param marks one byte per slot, 1 for the results asked about */
 export function computeStatistic(table: ResultTable, marks: Uint8Array, query: StatisticQuery): StatisticAnswer {
   const scratch = scratchOf(table);
-  const whole = statistics(table, { marks, groups: 1 }, query, scratch)[0] as Statistic;
+  const all: Parts = { marks, groups: 1 };
+  const { statistics, samples } = computeParts(table, all, query, scratch);
+  const sample = samples[0] as Float64Array;
+  const whole = { ...(statistics[0] as Statistic), histogram: histogram(sample, sample.length) };
   const { worst, failed } = extremes(table, marks, whole.failed, query);
   if (query.groupBy === undefined) return { whole, worst, failed, groups: [], groupCount: 0 };
   const grouping = groupResults(table, marks, query.groupBy);
   const parts: Parts = { marks, groupOf: grouping.groupOf, groups: grouping.keys.length };
-  const perGroup = statistics(table, parts, query, scratch);
+  const perGroup = computeParts(table, parts, query, scratch).statistics;
   const groups = grouping.keys.map((key, i) => ({ key, statistic: perGroup[i] as Statistic }));
   return { whole, worst, failed, groups, groupCount: grouping.count };
 }
@@ -150,19 +152,21 @@ interface Tally {
 
 const NO_NUMBERS = new Float64Array(0);
 
-function statistics(table: ResultTable, parts: Parts, query: StatisticQuery, scratch: Scratch): Statistic[] {
+/** One statistic per group, and the ascending values behind it: valid until the next computation. */
+function computeParts(
+  table: ResultTable,
+  parts: Parts,
+  query: StatisticQuery,
+  scratch: Scratch,
+): { statistics: Statistic[]; samples: Float64Array[] } {
   const tally = tallyGroups(table, parts, query.metric, scratch.slots(table.size));
-  const sample = dealOut(tally.kinds, parts, table.order(query.metric), scratch.take('values', table.size));
+  const samples = dealOut(tally.kinds, parts, table.order(query.metric), scratch.take('values', table.size));
   const ages =
     tally.pending.length === 0
       ? undefined
       : agesOfPending(table, tally, parts, query.nowMs, scratch.take('ages', table.size));
-  const statistics: Statistic[] = [];
-  for (let group = 0; group < parts.groups; group++) {
-    const sorted = sample[group] as Float64Array;
-    statistics.push(describe(tally, group, sorted, ages?.[group] ?? NO_NUMBERS, query));
-  }
-  return statistics;
+  const statistics = samples.map((sorted, group) => describe(tally, group, sorted, ages?.[group] ?? NO_NUMBERS, query));
+  return { statistics, samples };
 }
 
 function describe(
@@ -187,7 +191,6 @@ function describe(
     quantiles: quantiles.map((q) => quantileAt(rankSorted, sorted.length, q, method)),
     censored: quantiles.map((q) => quantileAt(rankWithAges, open, q, method, failed)),
     ...moments(sorted),
-    histogram: histogram(sorted, sorted.length),
     failureClasses: failureRecord(tally.classes, group),
     uncertaintyMs: tally.uncertainty[group] as number,
     skewed: tally.skewed[group] as number,

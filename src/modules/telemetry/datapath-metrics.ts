@@ -12,6 +12,7 @@ import type { Metric } from '../../datapath/vocabulary.js';
 import { markMatching } from '../../statistics/result-filter.js';
 import type { ResultTable } from '../../statistics/result-table.js';
 import { computeStatistic } from '../../statistics/statistic.js';
+import type { Statistic } from '../../statistics/statistic.js';
 import type { ResultChange } from '../results/result-index.js';
 
 /** The buckets of `kubelet_pod_start_sli_duration_seconds`, so that the two join, and finer ones below a second. */
@@ -174,7 +175,7 @@ function runPods(source: DatapathMetricsSource): { run: string; outcome: string;
 function statisticsOfRuns(
   { table, epochMs }: DatapathMetricsSource,
   metric: Metric,
-): { key: string; statistic: ReturnType<typeof computeStatistic>['whole'] }[] {
+): { key: string; statistic: Statistic }[] {
   const { groups } = computeStatistic(table, markMatching(table, { runs: newestRuns(table) }), {
     metric,
     method: 'nearest-rank',
