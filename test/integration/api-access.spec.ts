@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Registry } from 'prom-client';
 import type { ProblemDocument } from '../../src/modules/api/problem.js';
 import type { ResultsAnswer } from '../../src/modules/api/results.schema.js';
 import type { StatisticAnswer } from '../../src/modules/api/statistic.schema.js';
@@ -12,6 +13,7 @@ import { connect } from '../../src/modules/kube/connect.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
 import { applyManifests, controllerKubeconfig } from '../../tools/controller/deployment.js';
+import { TelemetryModule } from '../../src/modules/telemetry/telemetry.module.js';
 import { readyResult, startApi } from '../support/api-app.js';
 import type { ApiApp } from '../support/api-app.js';
 import { controlPlane } from '../support/controller.js';
@@ -201,6 +203,34 @@ it('a call from another address needs a token, whatever it says its host is', as
   for (const { address } of outside) {
     const response = await ask(delegated, '/api/v1/results', { host: 'localhost' }, address);
     expect([address, response.status]).toEqual([address, 401]);
+  }
+});
+
+it('lets those scrape who may get /metrics, and nobody else', async () => {
+  const registry = new Registry();
+  const imports = [TelemetryModule.forRoot({ registry, version: 'test' })];
+  const api = await startApi({ auth: 'delegated', client, imports });
+  try {
+    await api.app.listen(0, '::');
+    expect((await ask(api, '/metrics', { host: 'api.example' })).status).toBe(401);
+    expect((await ask(api, '/metrics', bearer(reader))).status).toBe(403);
+    await plane.kubectlOk(['create', 'serviceaccount', 'scraper', '-n', mine]);
+    const role = `scrape-${id}`;
+    await plane.kubectlOk(['create', 'clusterrole', role, '--verb=get', '--non-resource-url=/metrics']);
+    await plane.kubectlOk([
+      ...['create', 'clusterrolebinding', role],
+      ...[`--clusterrole=${role}`, `--serviceaccount=${mine}:scraper`],
+    ]);
+    const token = await createToken('scraper');
+    const answer = await ask(api, '/metrics', bearer(token));
+    expect(answer.status).toBe(200);
+    expect(answer.headers['content-type']).toContain('text/plain; version=0.0.4');
+    expect((await ask(api, '/api/v1/results', bearer(token))).status).toBe(403);
+    const text = await registry.metrics();
+    expect(text).toContain('datapath_api_requests_total{route="/metrics",method="GET",code="401"} 1');
+    expect(text).toContain('datapath_build_info{version="test"');
+  } finally {
+    await api.app.close();
   }
 });
 

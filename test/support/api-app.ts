@@ -1,5 +1,6 @@
 /** The API over an index that a test fills, without Kubernetes: what is asked is HTTP, what is answered is HTTP. */
 import { Global, Module } from '@nestjs/common';
+import type { ModuleMetadata } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
@@ -85,10 +86,12 @@ export interface ApiOptions {
   readonly auth: ApiAuth;
   /** Where is asked who may. */
   readonly client: KubeClient;
+  /** Modules besides the API. */
+  readonly imports: NonNullable<ModuleMetadata['imports']>;
 }
 
-export async function startApi({ auth, client }: Partial<ApiOptions> = {}): Promise<ApiApp> {
-  const module = await Test.createTestingModule({ imports: [FilledModelModule, ApiModule] })
+export async function startApi({ auth, client, imports = [] }: Partial<ApiOptions> = {}): Promise<ApiApp> {
+  const module = await Test.createTestingModule({ imports: [FilledModelModule, ApiModule, ...imports] })
     .overrideProvider(API_CLOCK)
     .useValue({ ...systemClock, epochMs: () => TEST_NOW_MS, epochNs: () => fromEpochMs(TEST_NOW_MS) })
     .overrideProvider(SETTINGS)
