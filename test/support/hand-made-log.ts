@@ -15,6 +15,8 @@ export interface ResultStory {
   readonly status?: ResultStatus;
   readonly by?: string;
   readonly code?: number;
+  /** The answer has the metadata alone, and the request has the rest. */
+  readonly metadataOnly?: boolean;
   /** The version that the write left; by default a new one. */
   readonly version?: number;
 }
@@ -99,20 +101,23 @@ export class HandMadeLog {
     const { podUid, name = `dpresult-${podUid}`, uid = `result-of-${podUid}`, by = 'one' } = story;
     const code = story.code ?? (verb === 'create' ? 201 : 200);
     const version = story.version ?? this.#version++;
+    const metadata = { name, namespace: 'x', uid, resourceVersion: String(version), labels: story.labels ?? {} };
+    const said = {
+      spec: story.spec ?? { podRef: { uid: podUid, name: `pod-${podUid}`, namespace: 'x' } },
+      ...(story.status === undefined ? {} : { status: story.status }),
+    };
     this.#add({
       ...(by === 'somebody' ? {} : this.#by(by)),
       verb,
       objectRef: { resource: 'datapathresults', namespace: 'x', name, apiGroup: 'datapath.observer' },
       responseStatus: { code },
+      ...(story.metadataOnly === true ? { requestObject: said } : {}),
       responseObject:
         code >= 300 || verb === 'delete'
           ? { kind: 'Status' }
-          : {
-              kind: 'DatapathResult',
-              metadata: { name, namespace: 'x', uid, resourceVersion: String(version), labels: story.labels ?? {} },
-              spec: story.spec ?? { podRef: { uid: podUid, name: `pod-${podUid}`, namespace: 'x' } },
-              ...(story.status === undefined ? {} : { status: story.status }),
-            },
+          : story.metadataOnly === true
+            ? { kind: 'PartialObjectMetadata', metadata }
+            : { kind: 'DatapathResult', metadata, ...said },
     });
     return this;
   }

@@ -106,7 +106,8 @@ async function run(
   let killsLeft = options.kills;
   let killing: Promise<void> = Promise.resolve();
   let next = 0;
-  progress.step(`creating ${options.pods} Pods, a reporter process for each`);
+  const creating = `creating ${options.pods} Pods, a reporter process for each`;
+  progress.step(creating);
   const worker = async (): Promise<void> => {
     for (let i = next++; i < plans.length; i = next++) {
       // While a kill waits for the next leader, so does the rest of the run: a kill shall come in its middle.
@@ -142,6 +143,7 @@ async function run(
         killsLeft--;
         killing = killWriter(plane, controllers, progress, signal);
         await killing;
+        progress.step(creating);
       }
     }
   };

@@ -110,6 +110,20 @@ describe('FirstWins', () => {
   });
 });
 
+describe('answers with the metadata alone', () => {
+  it('are completed by what was asked for', () => {
+    const log = new HandMadeLog();
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a', metadataOnly: true });
+    log.pod('patch', 'a', { annotations: { [STARTED_AT]: at(1), [READY_AT]: at(2) } });
+    const ready = status('Ready', { startedAt: at(1), datapathReadyAt: at(2) });
+    log.result('patch', { podUid: 'a', status: ready, metadataOnly: true });
+    expect(broken(log)).toEqual([]);
+    log.result('patch', { podUid: 'a', status: { ...ready, startedAt: at(9) }, metadataOnly: true });
+    expect(broken(log)).toContain(`FirstWins: x/dpresult-a: startedAt was ${at(1)}, became ${at(9)}`);
+  });
+});
+
 describe('Legal', () => {
   it('is broken by an outcome that moves back', () => {
     expect(broken(goodLog().result('patch', { podUid: 'a', status: status('Started') }))).toContain(

@@ -35,6 +35,7 @@ export interface ResultVersion {
   readonly at: number;
   readonly version: number;
   readonly byController: boolean;
+  /** Where the answer had the metadata alone, the rest is what the requests up to this one add up to. */
   readonly object: ResultObject;
 }
 
@@ -150,7 +151,10 @@ export class HistoryBuilder {
   }
 
   build(): History {
-    for (const result of this.#results.values()) result.versions.sort((a, b) => a.version - b.version);
+    for (const result of this.#results.values()) {
+      result.versions.sort((a, b) => a.version - b.version);
+      completeVersions(result.versions);
+    }
     return {
       events: this.#events,
       first: this.#first,
@@ -248,7 +252,7 @@ export class HistoryBuilder {
     }
     if (!succeeded(event)) return;
     const deletes = event.verb === 'delete' || event.verb === 'deletecollection';
-    const object = objectOf<ResultObject>(event.responseObject, 'DatapathResult');
+    const object = resultIn(event);
     if (deletes && object === undefined) {
       const known = this.#resultByKey.get(key);
       if (known !== undefined) known.deletedAt ??= at;
@@ -259,7 +263,8 @@ export class HistoryBuilder {
     let known = this.#results.get(uid);
     if (known === undefined) {
       const created = event.verb === 'create' ? { createdAt: at } : {};
-      known = { uid, key, podUid: object.spec?.podRef?.uid ?? '', versions: [], ...created };
+      const podUid = object.spec?.podRef?.uid ?? key.split('/dpresult-')[1] ?? '';
+      known = { uid, key, podUid, versions: [], ...created };
       this.#results.set(uid, known);
       this.#resultByKey.set(key, known);
     }
@@ -283,4 +288,55 @@ export class HistoryBuilder {
       transitions: lease.spec?.leaseTransitions ?? 0,
     });
   }
+}
+
+/** The result in an answer, or what its request says of it where the client asked for the metadata alone. */
+function resultIn(event: AuditEvent): ResultObject | undefined {
+  const whole = objectOf<ResultObject>(event.responseObject, 'DatapathResult');
+  if (whole !== undefined) return whole;
+  const partial = objectOf<ResultObject>(event.responseObject, 'PartialObjectMetadata');
+  if (partial === undefined) return undefined;
+  const { metadata } = partial;
+  const request = event.requestObject;
+  // A JSON Patch is of finalizers, which are metadata.
+  if (typeof request !== 'object' || request === null || Array.isArray(request)) return { kind: PATCHED, metadata };
+  const { spec, status } = request as Partial<ResultObject>;
+  const kind = event.verb === 'patch' ? PATCHED : 'DatapathResult';
+  return { kind, metadata, ...(spec === undefined ? {} : { spec }), ...(status === undefined ? {} : { status }) };
+}
+
+const PATCHED = 'Patched';
+
+/** Puts patches on top of the versions before them, as the API server did. */
+function completeVersions(versions: ResultVersion[]): void {
+  for (const [i, version] of versions.entries()) {
+    if (version.object.kind !== PATCHED) continue;
+    const before = versions[i - 1]?.object;
+    const object = {
+      kind: 'DatapathResult',
+      metadata: version.object.metadata,
+      ...mergePatch({ spec: before?.spec, status: before?.status }, version.object, ['spec', 'status']),
+    } as ResultObject;
+    versions[i] = { ...version, object };
+  }
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** RFC 7386, of some members. */
+function mergePatch(target: Json, patch: object, members = Object.keys(patch)): Json {
+  const merged: Record<string, unknown> = { ...target };
+  for (const member of members) {
+    const value = (patch as Json)[member];
+    if (value === null) delete merged[member];
+    else if (typeof value !== 'object' || Array.isArray(value)) {
+      if (value !== undefined) merged[member] = value;
+    } else {
+      const before = merged[member];
+      const inside = typeof before === 'object' && before !== null && !Array.isArray(before) ? (before as Json) : {};
+      merged[member] = mergePatch(inside, value as object);
+    }
+    if (merged[member] === undefined) delete merged[member];
+  }
+  return merged;
 }
