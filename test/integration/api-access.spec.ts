@@ -217,10 +217,8 @@ it('lets those scrape who may get /metrics, and nobody else', async () => {
     await plane.kubectlOk(['create', 'serviceaccount', 'scraper', '-n', mine]);
     const role = `scrape-${id}`;
     await plane.kubectlOk(['create', 'clusterrole', role, '--verb=get', '--non-resource-url=/metrics']);
-    await plane.kubectlOk([
-      ...['create', 'clusterrolebinding', role],
-      ...[`--clusterrole=${role}`, `--serviceaccount=${mine}:scraper`],
-    ]);
+    const subject = `--serviceaccount=${mine}:scraper`;
+    await plane.kubectlOk(['create', 'clusterrolebinding', role, `--clusterrole=${role}`, subject]);
     const token = await createToken('scraper');
     const answer = await ask(api, '/metrics', bearer(token));
     expect(answer.status).toBe(200);
