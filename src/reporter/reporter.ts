@@ -58,7 +58,7 @@ export class Reporter {
   private cancelPrepare: () => void = () => undefined;
   private outcome: ProbeOutcome | undefined;
   private stopped = false;
-  private savedAt = 0n;
+  private savedAt: bigint | undefined;
   private cancelHeadStart: () => void = () => undefined;
   private resolve: (ending: Ending) => void = () => undefined;
   private readonly warned = new Set<string>();
@@ -69,10 +69,7 @@ export class Reporter {
     this.memoryFile = memoryPath(memoryDir, `${probe.expect} ${this.targetText}`);
     this.prober = new Prober(probe, options.io, {
       finished: (outcome) => void this.finish(outcome),
-      failed: () => {
-        this.prepare();
-        this.saveNowAndThen();
-      },
+      failed: () => this.keepUp(),
     });
   }
 
@@ -82,7 +79,7 @@ export class Reporter {
     return new Promise((resolve) => {
       this.resolve = resolve;
       this.prober.start();
-      this.cancelPrepare = io.timers.after(UNDISTURBED_MS, () => this.prepare());
+      this.cancelPrepare = io.timers.after(UNDISTURBED_MS, () => this.keepUp());
       const headStart = Math.min(HEAD_START_MS, settings.probe.intervalMs / 2);
       this.cancelHeadStart = io.timers.after(headStart, () =>
         this.api.publisher?.publish(annotationsOf(this.report())),
@@ -90,7 +87,7 @@ export class Reporter {
     });
   }
 
-  /** What must not come before the first attempts and would make their answers seem late: files, memory, the first save. */
+  /** What must not come before the first attempts and would make their answers seem late: files and memory. */
   private prepare(): void {
     if (this.prepared) return;
     this.prepared = true;
@@ -101,15 +98,12 @@ export class Reporter {
     this.startUptimeMs = uptimeNow - Number((io.clock.monotonic() - io.clock.monotonicStart) / 1_000_000n);
     this.memory = recall(files, this.memoryFile, uptimeNow, this.api.uid);
     const before = this.memory?.report.state;
-    if (before !== 'Ready' && before !== 'Breached') {
-      this.save(false);
-      return;
-    }
+    if (before !== 'Ready' && before !== 'Breached') return;
     // A predecessor has measured already: its result stands, and is delivered once more with the count of restarts.
     this.prober.stop();
     this.cancelHeadStart();
     this.measuredBefore = true;
-    this.save(false);
+    this.save();
     if (!this.stopped) void this.leave();
   }
 
@@ -120,7 +114,7 @@ export class Reporter {
     this.prepare();
     this.cancelHeadStart();
     this.prober.stop();
-    this.save(false);
+    this.save();
     void this.publish(LAST_WRITE_MS).then(() => this.end({ action: 'exit', code: this.exitCode() }));
   }
 
@@ -129,7 +123,7 @@ export class Reporter {
     if (this.measuredBefore) return;
     this.outcome = outcome;
     this.cancelHeadStart();
-    this.save(false);
+    this.save();
     const report = this.report();
     this.options.logger.info('the probe ended', {
       state: report.state,
@@ -153,7 +147,7 @@ export class Reporter {
     const place = placeOf(this.api.publisher?.pod);
     const action = afterReport(settings.afterReport, place, this.memory?.completed === true);
     this.options.logger.info(action === 'idle' ? 'idling until SIGTERM' : 'done', { place, written: settlement });
-    if (action === 'exit') this.save(true);
+    if (action === 'exit') this.remember(this.report(), true);
     this.end(action === 'exit' ? { action, code: EXIT.done } : { action });
   }
 
@@ -199,21 +193,28 @@ export class Reporter {
     });
   }
 
-  private saveNowAndThen(): void {
-    if (this.options.io.clock.monotonic() - this.savedAt >= SAVE_EVERY_NS) this.save(false);
+  /** Saves what is known if that is due. */
+  private keepUp(): void {
+    this.prepare();
+    const { savedAt } = this;
+    if (savedAt === undefined || this.options.io.clock.monotonic() - savedAt >= SAVE_EVERY_NS) this.save();
   }
 
-  /** Writes the termination message and the memory, so that even a killed process leaves what was true a second ago. */
-  private save(completed: boolean): void {
+  /** Writes memory and termination message, so that even a killed process leaves what was true a second ago. */
+  private save(): void {
     const { settings, io, files, createTerminationLog } = this.options;
     this.savedAt = io.clock.monotonic();
     const report = this.report();
+    this.remember(report, false);
     try {
       files.overwrite(settings.terminationLog, encodeReport(report), createTerminationLog);
     } catch (error) {
       this.warnOnce('the termination message could not be written', messageOf(error));
     }
-    const failure = remember(files, this.memoryFile, {
+  }
+
+  private remember(report: Report, completed: boolean): void {
+    const failure = remember(this.options.files, this.memoryFile, {
       report,
       startUptimeMs: this.memory?.startUptimeMs ?? this.startUptimeMs,
       completed: completed || this.memory?.completed === true,
