@@ -115,6 +115,18 @@ describe('a reflector whose credentials change', () => {
     await follower.judge();
   });
 
+  it('lives through a reconnect while its kubeconfig cannot be read', async () => {
+    const kubeconfig = await world.kubeconfig();
+    const follower = await world.follow({ kubeconfig });
+    renameSync(kubeconfig, `${kubeconfig}.gone`);
+    await world.proxy.refuse();
+    const unreadable = (): boolean => follower.warnings.some(({ detail }) => String(detail).includes('ENOENT'));
+    await eventually('the credentials cannot be read', unreadable, 30_000);
+    await world.proxy.heal();
+    renameSync(`${kubeconfig}.gone`, kubeconfig);
+    await follower.judge();
+  });
+
   it('lives through a name that does not resolve for a while', async () => {
     const kubeconfig = await world.kubeconfig();
     const follower = await world.follow({ kubeconfig });

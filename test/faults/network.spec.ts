@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { DEFAULT_REFLECTOR_SETTINGS } from '../../src/modules/kube/reflector-settings.js';
 import type { FaultProxy } from '../support/fault-proxy.js';
-import { eventually } from '../support/kube-fixtures.js';
+import { CONFIG_MAPS, type ConfigMap, eventually, putConfigMap } from '../support/kube-fixtures.js';
 import { FaultWorld } from '../support/fault-world.js';
 
 const pause = (ms: number): Promise<void> =>
@@ -84,6 +84,24 @@ describe('a reflector behind a bad network', () => {
     }
     await follower.judge();
     expect(follower.reflector.status().restarts['malformed']).toBeGreaterThan(1);
+  });
+
+  it('finds and heals what a watch had missed, and counts it', async () => {
+    const follower = await world.follow({ plain: true });
+    const key = `${follower.namespace}/old-7`;
+    let value = 0;
+    await strike('a change is swallowed', world.plainProxy, () => {
+      world.plainProxy.swallow('old-7');
+      void putConfigMap(world.direct, follower.namespace, 'old-7', String(value++));
+    });
+    await eventually('the miss is counted', () => follower.reflector.status().missedEvents === 1, 30_000);
+    expect(follower.counter.missed).toBe(1);
+    await eventually('the store is right again', async () => {
+      const fresh = await world.direct.get<ConfigMap>(CONFIG_MAPS, { namespace: follower.namespace, name: 'old-7' });
+      return follower.reflector.get(key)?.value === fresh.data?.['value'];
+    });
+    await follower.judge({ missedEvents: 1 });
+    expect(follower.reflector.status().relistsByReason).toEqual({ missed: 1 });
   });
 
   it('keeps up with a slow trickle as far as it goes, and catches up afterwards', async () => {

@@ -83,7 +83,7 @@ describe('a reflector whose server fails', () => {
     await eventually('the first list is complete', () => follower.reflector.synced, 40_000);
     expect(follower.warnings.map((warning) => warning['reason'])).toContain('expired');
     // Each verification takes two dozen of these small pages.
-    await follower.judge(200);
+    await follower.judge({ requestsPer10s: 200 });
     expect(follower.reflector.size).toBeGreaterThanOrEqual(200);
   });
 });

@@ -139,6 +139,21 @@ export class FaultProxy {
     }, '{"type"');
   }
 
+  /**
+   * Swallows one change of the object with this name, so that a watch misses it for good: what was `MODIFIED` arrives as `BOOKMARK`. Needs `tls`.
+   */
+  swallow(name: string): void {
+    const marker = `"name":"${name}"`;
+    this.#aim((chunk, link) => {
+      const spoilt = Buffer.from(chunk);
+      const type = spoilt.lastIndexOf('"MODIFIED"', spoilt.indexOf(marker));
+      if (type >= 0) spoilt.write('"BOOKMARK"', type, 'latin1');
+      else this.#struck--;
+      link.treatment = forward;
+      forward(spoilt, link);
+    }, marker);
+  }
+
   /** From now on everything passes slowly, on all connections, in pieces every 50 ms. */
   trickle(bytesPerSecond: number): void {
     const piece = Math.max(1, Math.round(bytesPerSecond / 20));

@@ -222,7 +222,7 @@ export class Follower {
    * Lets the users rest and shows that nothing was lost: store, delivered events and a fresh list are equal, two whole verifications
    * found nothing, and requests stayed bounded throughout.
    */
-  async judge(requestsPer10s = HASTY_REQUESTS_PER_10_S): Promise<void> {
+  async judge({ requestsPer10s = HASTY_REQUESTS_PER_10_S, missedEvents = 0 } = {}): Promise<void> {
     await this.recovered();
     const verified = this.counter.verifications;
     await eventually('verifications pass under load', () => this.counter.verifications >= verified + 2, 40_000);
@@ -237,9 +237,8 @@ export class Follower {
     expect(this.ledger.describe()).toEqual(expected);
     expect(this.ledger.contradictions).toEqual([]);
     expect(this.churn.changes).toBeGreaterThan(50);
-    const { missedEvents, projectionErrors, listenerErrors, stuck } = this.reflector.status();
-    expect({ missedEvents, projectionErrors, listenerErrors, stuck }).toEqual({
-      missedEvents: 0,
+    expect(this.reflector.status()).toMatchObject({
+      missedEvents,
       projectionErrors: 0,
       listenerErrors: 0,
       stuck: false,
