@@ -138,7 +138,7 @@ describe('Legal', () => {
     const log = new HandMadeLog();
     log.watch();
     log.pod('create', 'a').result('create', { podUid: 'a' });
-    log.pod('patch', 'a', { annotations: { [REPORT]: '{"state":"Failed"}', [STARTED_AT]: at(1) } });
+    log.pod('patch', 'a', { annotations: { [REPORT]: '{"state":"TimedOut"}', [STARTED_AT]: at(1) } });
     log.result('patch', { podUid: 'a', status: status('Failed', { conditions: conditions(1) }) });
     log.pod('patch', 'a', { annotations: { [READY_AT]: at(8), [STARTED_AT]: at(1) } });
     log.result('patch', { podUid: 'a', status: status('Ready', { conditions: conditions(8) }) });

@@ -40,6 +40,7 @@ const RULES: readonly (readonly [Invariant, (run: Run) => readonly string[]])[] 
 export function historyBuilder(expectations: Expectations): HistoryBuilder {
   return new HistoryBuilder({
     namespaces: expectations.namespaces,
+    since: expectations.since,
     controllerUser: expectations.controllerUser ?? CONTROLLER_USER,
     leaseName: expectations.leaseName ?? LEASE_NAME,
   });

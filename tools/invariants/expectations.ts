@@ -71,6 +71,8 @@ export interface Expectations {
   /** Whether only the holder of the lease may write. Default: whether a lease was written at all. */
   readonly leaderElection?: boolean;
   readonly namespaces?: readonly string[];
+  /** Only what happened from then on, milliseconds since the epoch: where a control plane serves several runs. */
+  readonly since?: number;
   readonly controllerUser?: string;
   readonly leaseName?: string;
   /**

@@ -103,6 +103,8 @@ export interface History {
 export interface HistoryOptions {
   /** Only what is in these namespaces; all without. */
   readonly namespaces?: readonly string[] | undefined;
+  /** Only events that arrived from then on. */
+  readonly since?: number | undefined;
   /** The user that controllers act as. */
   readonly controllerUser: string;
   readonly leaseName: string;
@@ -127,6 +129,7 @@ export class HistoryBuilder {
   }
 
   add(event: AuditEvent): void {
+    if (epochMsOf(event.requestReceivedTimestamp) < (this.#options.since ?? Number.NEGATIVE_INFINITY)) return;
     this.#events++;
     const at = epochMsOf(event.stageTimestamp);
     this.#first = Math.min(this.#first, epochMsOf(event.requestReceivedTimestamp));

@@ -112,9 +112,9 @@ function mayHaveFailed(run: Run, pod: PodHistory, at: number): boolean {
   return pod.versions.some((version) => {
     if (version.at > at) return false;
     const { annotations } = version;
-    // A start alone is no failure, unless it can't be read; nor is a report that says so.
+    // A start alone is no failure, unless it can't be read; nor is a report of a probe under way.
     const report = annotations[REPORT];
-    if (report !== undefined && stateOf(report) !== 'Started' && stateOf(report) !== 'Ready') return true;
+    if (report !== undefined && stateOf(report) !== 'Probing' && stateOf(report) !== 'Ready') return true;
     const startedAt = annotated(annotations, STARTED_AT);
     const readyAt = annotated(annotations, READY_AT);
     return (

@@ -1,5 +1,5 @@
 /** A history with the questions that several invariants ask of it. Pure. */
-import type { History, LeaseWrite, PodHistory, ResultHistory, WriteAttempt } from './history.js';
+import type { History, LeaseWrite, PodHistory, ResultHistory, ResultVersion, WriteAttempt } from './history.js';
 import type { Expectations } from './expectations.js';
 
 /** How long a change of an open measurement waits before it is written, at least (write-plan.ts of the controller), milliseconds. */
@@ -84,8 +84,10 @@ export class Run {
     const results = this.resultsOf(pod.uid);
     const moves = results.flatMap(lateSuccesses).length;
     const madeAgain = Math.max(0, results.length - 1) * 2;
+    // The finalizer comes off, once the numbers are kept.
+    const released = results.filter((result) => result.versions.some(isEnding)).length;
     const lingered = Math.floor((end - pod.createdAt) / LINGER_MS);
-    return 2 + relabelled + moves + madeAgain + lingered;
+    return 2 + relabelled + moves + madeAgain + released + lingered;
   }
 
   #lastOf(actor: string): number {
@@ -106,6 +108,10 @@ export class Run {
 function lateSuccesses(result: ResultHistory): readonly number[] {
   const outcomes = result.versions.map((version) => version.object.status?.outcome);
   return outcomes.flatMap((outcome, i) => (outcome === 'Ready' && outcomes[i - 1] === 'Failed' ? [i] : []));
+}
+
+function isEnding(version: ResultVersion): boolean {
+  return version.object.metadata.deletionTimestamp !== undefined;
 }
 
 function push<T>(map: Map<string, T[]>, key: string, value: T): void {
