@@ -59,6 +59,12 @@ class Caretaker {
     context.setCondition({ type: 'Ready', status: 'True', reason: 'Made', message: '' });
   }
 
+  @OnCreate({ labels: { fragile: 'yes' }, retries: 3, retryDelayMs: 10 })
+  fragile(object: Widget, context: HandlerContext): void {
+    this.diary.note(`fragile ${context.attempt}`, object, context);
+    throw new Error('it always breaks');
+  }
+
   @OnUpdate()
   updated(object: Widget, context: HandlerContext): void {
     this.diary.note('update', object, context);
@@ -242,6 +248,20 @@ describe('Handlers of causes against a real API server', () => {
     await patch('a', { spec: { size: 2 } });
     await observed('a');
     expect(diary.count('update a 2')).toBe(1);
+  });
+
+  it('gives a handler up after as many tries as it may have, and goes on without it', async () => {
+    await start();
+    const object = widget(namespace, 'a', { size: 1 });
+    await client.create(WIDGETS, { ...object, metadata: { ...object.metadata, labels: { fragile: 'yes' } } });
+    await observed('a');
+    expect(diary.lines.filter((line) => line.startsWith('fragile'))).toEqual([
+      'fragile 1 a 1',
+      'fragile 2 a 1',
+      'fragile 3 a 1',
+    ]);
+    expect(diary.count('create a 1')).toBe(1);
+    expect(await running?.metric('controller_runtime_terminal_reconcile_errors_total')).toBe(1);
   });
 
   it('does not repeat a handler that succeeded while another of the same cause is retried', async () => {

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Inject, Injectable } from '@nestjs/common';
 import { connect } from '../../src/modules/kube/connect.js';
+import { NotLeaderError } from '../../src/modules/kube/kube-api-error.js';
 import { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { LEASES } from '../../src/modules/kube/lease-lock.js';
 import type { ReflectorEvent, ResourceType } from '../../src/modules/kube/resource.js';
 import {
   OnCreate,
@@ -16,6 +18,7 @@ import {
 } from '../../src/modules/operator/index.js';
 import {
   CONFIG_MAPS,
+  type ConfigMap,
   type ConfigMapView,
   eventually,
   makeNamespace,
@@ -234,6 +237,40 @@ describe('The life of an engine against a real API server', () => {
       const { status } = await client.get<Widget>(WIDGETS, { namespace, name: 'a' });
       return status?.observedGeneration === 1;
     });
+  });
+
+  it('refuses the write of a run during which the event loop stalled past the renew deadline', async () => {
+    const errors: unknown[] = [];
+    script.run = async ({ key, name }) => {
+      if (name !== 'a' || errors.length > 0) return;
+      await eventually('the application is in hand', () => running !== undefined);
+      const own = running?.app.get(KubeClient) ?? client;
+      // Somebody else takes the lease, so that it can't be won back at once.
+      const usurper = { spec: { holderIdentity: 'two', leaseDurationSeconds: 30 } };
+      await client.patch(LEASES, { namespace, name: 'worker' }, usurper, { kind: 'merge' });
+      const until = performance.now() + 1_200;
+      // No timer runs meanwhile: nothing but the clock can tell that the lease is lost.
+      while (performance.now() < until);
+      try {
+        await own.patch(CONFIG_MAPS, { namespace, name }, { data: { value: 'too late' } }, { kind: 'merge' });
+        errors.push(`${key} was written`);
+      } catch (error) {
+        errors.push(error);
+        throw error;
+      }
+    };
+    await putConfigMap(client, namespace, 'a', '1');
+    running = await runOperators([Worker, { provide: Script, useValue: script }], {
+      leaderElection: { namespace, name: 'worker', identity: 'one' },
+      lease: { leaseDurationMs: 2_000, renewDeadlineMs: 1_000, retryPeriodMs: 200 },
+    });
+    await eventually('it tried to write', () => errors.length > 0);
+    expect(errors).toEqual([expect.any(NotLeaderError)]);
+    const fenced = running;
+    await eventually('it is counted', async () => (await fenced.metric('operator_fenced_reconciles_total')) === 1);
+    expect(await running.metric('controller_runtime_reconcile_errors_total')).toBe(0);
+    const map = await client.get<ConfigMap>(CONFIG_MAPS, { namespace, name: 'a' });
+    expect(map.data).toEqual({ value: '1' });
   });
 
   it('finds the engine’s operators by their decorator, whoever provides them', async () => {
