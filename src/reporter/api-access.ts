@@ -12,6 +12,8 @@ import type { Connect } from './socket.js';
 export interface ApiAccess {
   /** The Pod's uid where it is known. */
   readonly uid: string | undefined;
+  /** What tells this Pod's memory from another's on the same machine. */
+  readonly memoryOwner: string;
   /** Absent where the Pod has no token or no API server: the report goes into the termination message alone. */
   readonly publisher: Publisher | undefined;
 }
@@ -33,14 +35,17 @@ export function findApi(options: ApiAccessOptions): ApiAccess {
   const { settings, files, connect, resolver, timers, random, logger } = options;
   const { podName, podNamespace, podUid, apiHost, apiPort, apiTimeoutMs, serviceAccountDir } = settings;
   const account = readServiceAccount(files, serviceAccountDir);
+  const hostname = options.hostname ?? files.read('/proc/sys/kernel/hostname')?.trim() ?? '';
   const identity = findIdentity({
     podName,
     podNamespace,
     podUid,
     token: account.token,
     namespaceFile: account.namespace,
-    hostname: options.hostname ?? files.read('/proc/sys/kernel/hostname')?.trim() ?? '',
+    hostname,
   });
+  const uid = identity?.uid ?? podUid;
+  const memoryOwner = uid ?? (identity === undefined ? hostname : `${identity.namespace}/${identity.name}`);
   const missing = [
     ...(apiHost === undefined ? ['KUBERNETES_SERVICE_HOST'] : []),
     ...(account.token === undefined ? ['token'] : []),
@@ -49,7 +54,7 @@ export function findApi(options: ApiAccessOptions): ApiAccess {
   if (identity === undefined || apiHost === undefined || missing.length > 0) {
     const message = 'no way to the API server; the report goes to the termination message alone';
     logger.info(message, { missing: missing.join(', ') });
-    return { uid: identity?.uid ?? podUid, publisher: undefined };
+    return { uid, memoryOwner, publisher: undefined };
   }
   const client = new ApiClient({
     host: apiHost.replace(/^\[(.*)\]$/, '$1'),
@@ -62,5 +67,6 @@ export function findApi(options: ApiAccessOptions): ApiAccess {
     timers,
   });
   const wantsPod = settings.afterReport === 'auto';
-  return { uid: identity.uid, publisher: new Publisher({ client, identity, timers, random, logger, wantsPod }) };
+  const publisher = new Publisher({ client, identity, timers, random, logger, wantsPod });
+  return { uid, memoryOwner, publisher };
 }

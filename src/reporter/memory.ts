@@ -16,7 +16,11 @@ export interface Memory {
   readonly completed: boolean;
 }
 
-/** One file per set of targets: several reporters in a Pod don't disturb each other, a restarted one finds its own. */
+/**
+ * One file per Pod and set of targets: several reporters don't disturb each other, a restarted one finds its own.
+ *
+ * @param key names both
+ */
 export function memoryPath(dir: string, key: string): string {
   let hash = 0x811c9dc5;
   for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);

@@ -48,9 +48,9 @@ const LAST_WRITE_MS = 2000;
 
 export class Reporter {
   private readonly prober: Prober;
-  private readonly memoryFile: string;
+  private memoryFile = '';
   private readonly targetText: string;
-  private api: ApiAccess = { uid: undefined, publisher: undefined };
+  private api: ApiAccess = { uid: undefined, memoryOwner: '', publisher: undefined };
   private memory: Memory | undefined;
   private startUptimeMs = 0;
   private prepared = false;
@@ -64,9 +64,8 @@ export class Reporter {
   private readonly warned = new Set<string>();
 
   constructor(private readonly options: ReporterOptions) {
-    const { probe, memoryDir } = options.settings;
+    const { probe } = options.settings;
     this.targetText = probe.targets.map(({ text }) => text).join(',');
-    this.memoryFile = memoryPath(memoryDir, `${probe.expect} ${this.targetText}`);
     this.prober = new Prober(probe, options.io, {
       finished: (outcome) => void this.finish(outcome),
       failed: () => this.keepUp(),
@@ -94,6 +93,8 @@ export class Reporter {
     this.cancelPrepare();
     const { io, files } = this.options;
     this.api = this.options.findApi();
+    const { probe, memoryDir } = this.options.settings;
+    this.memoryFile = memoryPath(memoryDir, `${this.api.memoryOwner} ${probe.expect} ${this.targetText}`);
     const uptimeNow = uptimeMs(files.read('/proc/uptime'));
     this.startUptimeMs = uptimeNow - Number((io.clock.monotonic() - io.clock.monotonicStart) / 1_000_000n);
     this.memory = recall(files, this.memoryFile, uptimeNow, this.api.uid);
