@@ -8,6 +8,7 @@ import { HealthModule } from './modules/health/health.module.js';
 import { KubeModule } from './modules/kube/kube.module.js';
 import { OperatorModule } from './modules/operator/index.js';
 import { ResultsModule } from './modules/results/results.module.js';
+import { RunsModule } from './modules/runs/runs.module.js';
 import { PrometheusKubeMetrics } from './modules/telemetry/prometheus-kube-metrics.js';
 import { TelemetryModule } from './modules/telemetry/telemetry.module.js';
 import { SettingsModule } from './settings/settings.module.js';
@@ -20,7 +21,8 @@ export const LEASE_NAME = 'datapath-controller';
 /** The whole controller. */
 @Module({})
 export class AppModule {
-  static forRoot(settings: Settings): DynamicModule {
+  /** @param onFatal called when the engine can't start: a right is missing, or the caches don't fill in two minutes */
+  static forRoot(settings: Settings, onFatal: (error: Error) => void): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -29,8 +31,10 @@ export class AppModule {
           metrics: new PrometheusKubeMetrics(register),
           ...(settings.kubeconfig === undefined ? {} : { kubeconfig: settings.kubeconfig }),
         }),
-        OperatorModule.forRoot(
-          settings.leaderElect
+        OperatorModule.forRoot({
+          debugEndpoint: true,
+          onFatal,
+          ...(settings.leaderElect
             ? {
                 leaderElection: {
                   namespace: settings.leaderElectionNamespace,
@@ -39,9 +43,10 @@ export class AppModule {
                   identity: `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`,
                 },
               }
-            : {},
-        ),
+            : {}),
+        }),
         ResultsModule,
+        RunsModule,
         ApiModule,
         HealthModule,
         TelemetryModule.forRoot({ version: VERSION }),

@@ -7,8 +7,9 @@ import type { Node } from 'yaml';
 import { rbacRules } from '../../src/modules/operator/index.js';
 import type { PolicyRule } from '../../src/modules/operator/index.js';
 import { DatapathResultReconciler } from '../../src/modules/results/datapath-result.reconciler.js';
+import { DatapathRunReconciler } from '../../src/modules/runs/datapath-run.reconciler.js';
 
-const OPERATORS = [DatapathResultReconciler] as const;
+const OPERATORS = [DatapathResultReconciler, DatapathRunReconciler] as const;
 
 const READ = ['get', 'list', 'watch'];
 

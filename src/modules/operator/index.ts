@@ -59,3 +59,4 @@ export type { HandlerContext } from './handler-context.js';
 export type { CauseFilter, HandlerSettings, TimerSettings } from './handler-settings.js';
 export type { ReconcileOutcome, ReconcileRequest, ReconcileResult } from './reconcile-request.js';
 export type { ResourceIndex } from './resource-index.js';
+export { difference } from './status-writer.js';

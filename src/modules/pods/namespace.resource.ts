@@ -10,9 +10,12 @@ export const NAMESPACES: ResourceType = {
   namespaced: false,
 };
 
-/** What is cached of a namespace: the run that its label names. */
+/** What is cached of a namespace: the run that its label names, and what selectors and its end need. */
 export interface NamespaceView extends Projected {
   readonly runName?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether it is being deleted: nothing can be created in it any more. */
+  readonly terminating: boolean;
 }
 
 export function projectNamespace(raw: KubeObject): NamespaceView {
@@ -23,5 +26,7 @@ export function projectNamespace(raw: KubeObject): NamespaceView {
     uid: raw.metadata.uid ?? '',
     resourceVersion: raw.metadata.resourceVersion ?? '',
     ...(runName === undefined || runName === '' ? {} : { runName }),
+    labels: raw.metadata.labels ?? {},
+    terminating: raw.metadata.deletionTimestamp !== undefined,
   };
 }

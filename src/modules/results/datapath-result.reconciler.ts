@@ -15,6 +15,7 @@ import type { ResultState } from '../../datapath/result-state.js';
 import { SETTINGS } from '../../settings/settings.js';
 import type { Settings } from '../../settings/settings.js';
 import { systemClock } from '../kube/clock.js';
+import { addFinalizer, removeFinalizer } from '../kube/finalizers.js';
 import { isAlreadyExists, isKubeApiError, isNotFound } from '../kube/kube-api-error.js';
 import { KubeClient } from '../kube/kube-client.js';
 import { formatKey } from '../kube/resource.js';
@@ -35,20 +36,24 @@ import type { NamespaceView } from '../pods/namespace.resource.js';
 import { PODS } from '../pods/pod.resource.js';
 import { carriesReporter, projectMeasuredPod, projectPod } from '../pods/project-pod.js';
 import { projectWorkload, WORKLOADS } from '../pods/workload.resource.js';
+import { ARCHIVE_FINALIZER, DATAPATH_RUNS } from '../runs/datapath-run.resource.js';
+import { RunMembership } from '../runs/run-membership.js';
+import { isHeld, projectRun } from '../runs/run-view.js';
+import type { RunView } from '../runs/run-view.js';
 import { ChangeTimes } from './change-times.js';
 import { DATAPATH_RESULTS, projectResult, resultName, toResource, toStatus } from './result-conversion.js';
 import type { ResultView } from './result-conversion.js';
 import { ResultIndex } from './result-index.js';
 import { ResultTracker } from './result-tracker.js';
-import { RUN_LABEL } from '../../datapath/annotations.js';
 import { labelsDiffer, planStatus } from './write-plan.js';
 
 const NAME = 'datapath-result';
 const UID_AT = resultName('').length;
 
-/** What is read and never reconciled: namespaces name runs, and owners say how many Pods there should be. */
+/** What is read and never reconciled: namespaces and runs say whose a Pod is, and owners how many there should be. */
 const READ_ONLY = [
   reads({ resource: NAMESPACES, project: projectNamespace }),
+  reads({ resource: DATAPATH_RUNS, project: projectRun }),
   ...WORKLOADS.map((resource) => reads({ resource, project: projectWorkload(resource) })),
 ];
 
@@ -67,6 +72,7 @@ const READ_ONLY = [
   access: [
     { resource: PODS, verbs: ['get'] },
     { resource: DATAPATH_RESULTS, verbs: ['create', 'patch'] },
+    { resource: DATAPATH_RUNS, verbs: ['create'] },
     { resource: DATAPATH_RESULTS, subresource: 'status', verbs: ['patch'] },
   ],
 })
@@ -84,15 +90,20 @@ export class DatapathResultReconciler {
     @InjectStore(PODS) private readonly pods: Store<PodObservation>,
     @InjectStore(DATAPATH_RESULTS) private readonly results: Store<ResultView>,
     @InjectStore(NAMESPACES) private readonly namespaces: Store<NamespaceView>,
+    @InjectStore(DATAPATH_RUNS) private readonly runs: Store<RunView>,
+    private readonly membership: RunMembership,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {
     const selectorGiven = settings.labelSelector !== '';
     this.#tracker = new ResultTracker({
       index,
       pods,
-      selects: (pod) => selectorGiven || carriesReporter(pod),
-      // A label may be empty, a run's name may not.
-      runNameOf: (pod) => pod.labels[RUN_LABEL] || this.namespaces.get(pod.namespace)?.runName || pod.namespace,
+      // In a namespace that is being deleted no result can be made.
+      selects: (pod) =>
+        (selectorGiven || carriesReporter(pod)) && this.namespaces.get(pod.namespace)?.terminating !== true,
+      runNameOf: (pod) => this.membership.runOf(pod),
+      isArchived: (result) =>
+        result.state !== undefined && this.runs.get(result.state.runName)?.releasing.has(result.uid) === true,
     });
     index.changes.subscribe((change) => this.#changeTimes.onChange(change, this.#clock.monotonicMs()));
   }
@@ -123,6 +134,16 @@ export class DatapathResultReconciler {
     this.#tracker.onPod(event);
   }
 
+  /** What no result can be made of any more is forgotten, or it would count in its run beside what the run keeps. */
+  @OnEvent(NAMESPACES)
+  onNamespace(event: ReflectorEvent<NamespaceView>): void {
+    if (event.type === 'Synced' || event.type === 'Deleted' || !event.object.terminating) return;
+    for (const pod of this.pods.values()) {
+      if (pod.namespace !== event.object.name || this.index.get(pod.uid) === undefined) continue;
+      if (this.results.get(keyOf(pod.namespace, pod.uid)) === undefined) this.#tracker.drop(pod.uid);
+    }
+  }
+
   @OnEvent(DATAPATH_RESULTS)
   onResult(event: ReflectorEvent<ResultView>): void {
     this.#tracker.onResult(event);
@@ -133,10 +154,10 @@ export class DatapathResultReconciler {
   reconcile(request: ReconcileRequest): ReconcileOutcome | Promise<ReconcileOutcome> {
     const uid = request.name.slice(UID_AT);
     const state = this.index.get(uid);
-    if (state === undefined) return undefined;
     const pod = this.pods.getByUid(uid);
     const stored = this.results.get(request.key);
-    if (stored?.deletionTimestamp !== undefined) return undefined;
+    if (stored?.deletionTimestamp !== undefined) return this.#end(state, stored, pod, request);
+    if (state === undefined) return undefined;
 
     if (!isFinal(state.outcome)) {
       if (pod === undefined) return this.#confirmAbsence(state, stored, request);
@@ -145,7 +166,8 @@ export class DatapathResultReconciler {
         return this.reconcile(request);
       }
     }
-    if (stored === undefined) return this.#create(state, request);
+    if (stored === undefined) return this.#create(state, pod, request);
+    if (!isHeld(stored)) return this.#hold(stored, request);
     if (stored.state !== undefined && pod !== undefined && labelsDiffer(state, stored.state)) {
       return this.#relabel(state, stored, request);
     }
@@ -173,23 +195,68 @@ export class DatapathResultReconciler {
     return Math.max(0, toEpochMs(state.createdAt) + this.settings.deadlineMs - this.#clock.epochMs());
   }
 
-  async #create(state: ResultState, request: ReconcileRequest): Promise<ReconcileOutcome> {
+  async #create(
+    known: ResultState,
+    pod: PodObservation | undefined,
+    request: ReconcileRequest,
+  ): Promise<ReconcileOutcome> {
+    const namespace = this.namespaces.get(known.namespace);
+    if (namespace?.terminating === true) return this.#giveUp(known);
+    let state = known;
     let created: KubeObject;
     try {
+      if (namespace === undefined) {
+        // The watch of namespaces is behind: which run the Pod belongs to can't be said before it tells of this one.
+        await this.client.get(NAMESPACES, { namespace: '', name: known.namespace }, { signal: request.signal });
+        return { requeueAfterMs: 50 };
+      }
+      state = this.#tracker.decideRun(known, pod);
+      this.index.put(state);
+      await this.membership.ensure(state.runName, request.signal);
       created = await this.client.create<KubeObject>(DATAPATH_RESULTS, toResource(state), { signal: request.signal });
     } catch (error) {
       // The cache is behind: the watch will bring it, and its event runs this key again.
       if (isAlreadyExists(error)) return { requeueAfterMs: 1_000 };
-      if (this.#namespaceIsEnding(error)) {
-        this.index.remove(state.uid);
-        throw new PermanentError(`the result can't be stored: namespace ${state.namespace} is being deleted`, {
-          cause: error,
-        });
-      }
+      if (this.#namespaceIsEnding(error)) return this.#giveUp(state, error);
       throw error;
     }
     this.engine.recordWrite(NAME, request.key, created.metadata.resourceVersion ?? '');
     // Its event comes by the watch and runs this key again, with the status as the next step.
+    return undefined;
+  }
+
+  #giveUp(state: ResultState, cause?: unknown): never {
+    this.#tracker.drop(state.uid);
+    throw new PermanentError(`the result can't be stored: namespace ${state.namespace} is being deleted`, { cause });
+  }
+
+  /** Somebody's result, or one that lost its finalizer: without it a deletion would take its numbers along. */
+  async #hold(stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
+    const held = await addFinalizer(this.client, DATAPATH_RESULTS, objectOf(stored), ARCHIVE_FINALIZER, request.signal);
+    this.engine.recordWrite(NAME, request.key, held?.metadata.resourceVersion ?? '');
+    return undefined;
+  }
+
+  /**
+   * A result that is being deleted. While its Pod lives it is let go, and made again; where that can't be (its namespace is being
+   * deleted too) or its Pod is gone, its run keeps its numbers and lets it go: see DatapathRunReconciler.
+   */
+  async #end(
+    state: ResultState | undefined,
+    stored: ResultView,
+    pod: PodObservation | undefined,
+    request: ReconcileRequest,
+  ): Promise<ReconcileOutcome> {
+    if (!isHeld(stored)) return undefined;
+    if (state !== undefined && pod === undefined && !isFinal(state.outcome)) {
+      return this.#confirmAbsence(state, stored, request);
+    }
+    const unreadable = stored.state === undefined;
+    const again = pod !== undefined && this.namespaces.get(stored.namespace)?.terminating === false;
+    if (!unreadable && !again) return undefined;
+    if (unreadable) this.#logger.warn('a deleted result says nothing that can be kept', { result: request.key });
+    else this.#tracker.keep(request.name.slice(UID_AT));
+    await removeFinalizer(this.client, DATAPATH_RESULTS, objectOf(stored), ARCHIVE_FINALIZER, request.signal);
     return undefined;
   }
 
@@ -261,6 +328,11 @@ export class DatapathResultReconciler {
       (error.status?.details?.causes ?? []).some((cause) => cause.reason === 'NamespaceTerminating')
     );
   }
+}
+
+/** As much of an object as a change of its finalizers needs. */
+function objectOf({ namespace, name, uid, resourceVersion, finalizers }: ResultView): KubeObject {
+  return { metadata: { namespace, name, uid, resourceVersion, finalizers } };
 }
 
 /** The key of the result of a Pod. */

@@ -15,6 +15,7 @@ import type {
 import { MILESTONE_NAMES } from '../../datapath/vocabulary.js';
 import type { CreationSource, MilestoneName } from '../../datapath/vocabulary.js';
 import type { KubeObject, Projected, ResourceType } from '../kube/resource.js';
+import { ARCHIVE_FINALIZER } from '../runs/datapath-run.resource.js';
 import type { DatapathResult, DatapathResultSpec, DatapathResultStatus } from './datapath-result.schema.js';
 
 export const DATAPATH_RESULTS: ResourceType = {
@@ -60,7 +61,13 @@ export function toResource(state: ResultState): DatapathResult & KubeObject {
   return {
     apiVersion: `${DATAPATH_RESULTS.group}/${DATAPATH_RESULTS.version}`,
     kind: DATAPATH_RESULTS.kind,
-    metadata: { name: resultName(state.uid), namespace: state.namespace, labels: { ...state.labels } },
+    metadata: {
+      name: resultName(state.uid),
+      namespace: state.namespace,
+      labels: { ...state.labels },
+      // Together with the object, so that no further write is needed and no deletion comes before it.
+      finalizers: [ARCHIVE_FINALIZER],
+    },
     spec: toSpec(state),
   } as DatapathResult & KubeObject;
 }

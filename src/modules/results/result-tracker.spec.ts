@@ -34,6 +34,7 @@ function setUp(): { index: ResultIndex; tracker: ResultTracker; see: (event: Ref
     pods: { getByUid: (uid) => pods.get(uid) },
     selects: () => true,
     runNameOf: () => 'run-1',
+    isArchived: () => false,
   });
   const see = (event: ReflectorEvent<PodObservation>): void => {
     if (event.type === 'Deleted') pods.delete(event.object.uid);

@@ -20,8 +20,10 @@ export interface ResultTrackerOptions {
   readonly pods: Pick<Store<PodObservation>, 'getByUid'>;
   /** Which Pods are measured. */
   readonly selects: (pod: PodObservation) => boolean;
-  /** The run a Pod belongs to, asked once at first sight. */
+  /** The run a Pod belongs to, asked at first sight, and once more before its result is created. */
   readonly runNameOf: (pod: PodObservation) => string;
+  /** Whether the numbers of a stored result are kept in its run already. */
+  readonly isArchived: (result: ResultView) => boolean;
 }
 
 export class ResultTracker {
@@ -29,12 +31,39 @@ export class ResultTracker {
   readonly #pods: Pick<Store<PodObservation>, 'getByUid'>;
   readonly #selects: (pod: PodObservation) => boolean;
   readonly #runNameOf: (pod: PodObservation) => string;
+  readonly #isArchived: (result: ResultView) => boolean;
+  /** Pods whose run may still change, since no result says it. */
+  readonly #undecided = new Set<string>();
+  /** Pods whose result was let go to be made again. */
+  readonly #keeping = new Set<string>();
 
   constructor(options: ResultTrackerOptions) {
     this.#index = options.index;
     this.#pods = options.pods;
     this.#selects = options.selects;
     this.#runNameOf = options.runNameOf;
+    this.#isArchived = options.isArchived;
+  }
+
+  /**
+   * The state with the run that the caches give by now. At first sight they may be behind: the Pod's namespace, or the run that
+   * selects it, may be told of by a watch that is later. Once a result says the run, it stays.
+   */
+  decideRun(state: ResultState, pod: PodObservation | undefined): ResultState {
+    if (!this.#undecided.delete(state.uid) || pod === undefined) return state;
+    const runName = this.#runNameOf(pod);
+    return runName === state.runName ? state : { ...state, runName };
+  }
+
+  /** Remembers that the result of a Pod that is still there is let go, and is to be made again even if the Pod ends meanwhile. */
+  keep(podUid: string): void {
+    this.#keeping.add(podUid);
+  }
+
+  /** Forgets a Pod whose result can't be stored. */
+  drop(podUid: string): void {
+    this.#undecided.delete(podUid);
+    this.#index.remove(podUid);
   }
 
   onPod(event: ReflectorEvent<PodObservation>): void {
@@ -43,6 +72,7 @@ export class ResultTracker {
     const known = this.#index.get(pod.uid);
     if (known === undefined && !this.#selects(pod)) return;
     const live = event.type === 'Added' && event.live ? event.receivedAt : undefined;
+    if (known === undefined) this.#undecided.add(pod.uid);
     const state = known ?? firstState(pod, this.#runNameOf(pod), live);
     this.#index.put(
       event.type === 'Deleted'
@@ -57,10 +87,12 @@ export class ResultTracker {
     if (stored === undefined) return;
     const pod = this.#pods.getByUid(stored.uid);
     if (event.type === 'Deleted') {
-      // While its Pod lives the result is made again, from what is known here.
-      if (pod === undefined) this.#index.remove(stored.uid);
+      const keep = this.#keeping.delete(stored.uid);
+      // While its Pod lives the result is made again, from what is known here; unless its numbers are kept elsewhere by now.
+      if (this.#isArchived(event.object) || (pod === undefined && !keep)) this.#index.remove(stored.uid);
       return;
     }
+    this.#undecided.delete(stored.uid);
     const known = this.#index.get(stored.uid);
     if (known !== undefined && continues(stored, known)) return;
     this.#index.put(pod === undefined ? stored : observe(stored, pod, event.receivedAt));

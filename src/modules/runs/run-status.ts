@@ -116,16 +116,15 @@ function metricStatus(metric: MetricFigures): MetricStatus {
     ...present('p95Ms', metric.quantile(0.95)),
     ...present('p99Ms', metric.quantile(0.99)),
     ...present('p999Ms', metric.quantile(0.999)),
-    censored: {
-      // While Pods are pending their ages move with the clock: a status that says them would be written for ever.
-      ...(metric.pending > 0
+    // While Pods are pending their ages move with the clock: a status that says them would be written for ever.
+    censored:
+      metric.pending > 0
         ? {}
         : {
             ...present('p50Ms', metric.censored(0.5)),
             ...present('p90Ms', metric.censored(0.9)),
             ...present('p99Ms', metric.censored(0.99)),
-          }),
-    },
+          },
     estimated: metric.estimated,
   };
 }

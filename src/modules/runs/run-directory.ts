@@ -1,0 +1,82 @@
+import { Injectable } from '@nestjs/common';
+import type { RunArchive } from '../../statistics/run-archive.js';
+import { markMatching } from '../../statistics/result-filter.js';
+import { runFigures } from '../../statistics/run-figures.js';
+import type { RunFigures } from '../../statistics/run-figures.js';
+import type { Store } from '../kube/resource.js';
+import { InjectStore } from '../operator/index.js';
+import { DATAPATH_RESULTS } from '../results/result-conversion.js';
+import type { ResultView } from '../results/result-conversion.js';
+import { ResultIndex } from '../results/result-index.js';
+import { DATAPATH_RUNS } from './datapath-run.resource.js';
+import { projectRun } from './run-view.js';
+import type { RunView } from './run-view.js';
+
+/** The runs and their figures, from the caches of this replica. A result counts once: as living, or in the archive of its run. */
+@Injectable()
+export class RunDirectory {
+  constructor(
+    private readonly index: ResultIndex,
+    @InjectStore(DATAPATH_RUNS) private readonly runs: Store<RunView>,
+    @InjectStore(DATAPATH_RESULTS) private readonly results: Store<ResultView>,
+  ) {}
+
+  get(name: string): RunView | undefined {
+    return this.runs.get(name);
+  }
+
+  /** By name. */
+  all(): RunView[] {
+    return [...this.runs.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * A run whose DatapathRun was deleted while results of it are left: they say so by being here. What had been archived went with it.
+   */
+  orphan(name: string): RunView | undefined {
+    const { texts } = this.index.table.column('run');
+    if (this.runs.get(name) !== undefined || texts.find(name) === undefined) return undefined;
+    return projectRun({ metadata: { name } });
+  }
+
+  /**
+   * @param nowMs milliseconds since the epoch: the age of pending Pods is counted up to here
+   * @param archive in place of the stored one, together with the Pods whose results it holds beyond those
+   */
+  figures(
+    run: RunView,
+    nowMs: number,
+    archive: RunArchive = run.archive,
+    archivedPods: Iterable<string> = [],
+  ): RunFigures {
+    const { table } = this.index;
+    const marks = this.livingMarks([run]);
+    for (const podUid of archivedPods) unmark(marks, table.slotOf(podUid));
+    return runFigures(table, marks, archive, nowMs);
+  }
+
+  /** One byte per slot of the table, 1 for each result of these runs that isn't in an archive. */
+  livingMarks(runs: readonly RunView[]): Uint8Array {
+    const { table } = this.index;
+    const marks = markMatching(table, { runs: runs.map(({ name }) => name) });
+    for (const slot of this.archivedSlots(runs)) unmark(marks, slot);
+    return marks;
+  }
+
+  /** Slots of results that are still there though an archive has their numbers. */
+  archivedSlots(runs: Iterable<RunView> = this.runs.values()): number[] {
+    const slots: number[] = [];
+    for (const { releasing } of runs) {
+      for (const uid of releasing) {
+        const podUid = this.results.getByUid(uid)?.state?.uid;
+        const slot = podUid === undefined ? undefined : this.index.table.slotOf(podUid);
+        if (slot !== undefined) slots.push(slot);
+      }
+    }
+    return slots;
+  }
+}
+
+function unmark(marks: Uint8Array, slot: number | undefined): void {
+  if (slot !== undefined && slot < marks.length) marks[slot] = 0;
+}
