@@ -226,8 +226,34 @@ describe('deletion', () => {
     expect(observe(aborted, pod({ readyAt: '2026-11-22T10:00:05Z' }), at(5000))).toBe(aborted);
   });
 
+  it('is not a crash of the reporter because its containers end with 143 first', () => {
+    const ended = { exitCode: 143, reason: 'Error', current: true };
+    const ending = pod({
+      phase: 'Failed',
+      deletionTimestamp: CREATED,
+      startedAt: '2026-11-22T10:00:01Z',
+      reporter: { name: 'datapath-reporter', restartCount: 0, terminated: ended },
+    });
+    const state = observe(started(), ending, at(1500));
+    expect(state.outcome).toBe('Started');
+    expect(observeDeletion(state, ending, at(2000))).toMatchObject({
+      outcome: 'Aborted',
+      failure: { class: 'DeletedBeforeReady' },
+    });
+  });
+
+  it('that does not come to its end is told by the deadline, with the disruption that asked for it', () => {
+    const disruption = { status: true, reason: 'DeletionByTaintManager', message: 'no such node' };
+    const stuck = pod({ deletionTimestamp: CREATED, disruption });
+    expect(observeDeadline(started(), stuck, at(900_000))).toMatchObject({
+      outcome: 'Failed',
+      failure: { class: 'NodeLost', message: 'DeletionByTaintManager: no such node' },
+    });
+  });
+
   it.each([
     ['DeletionByTaintManager', 'NodeLost'],
+    ['DeletionByPodGC', 'NodeLost'],
     ['EvictionByEvictionAPI', 'Evicted'],
     ['PreemptionByScheduler', 'Evicted'],
   ])('by %s fails as %s', (reason, expected) => {
@@ -246,6 +272,25 @@ describe('deletion', () => {
 });
 
 describe('failure classes', () => {
+  it('a passed deadline names the init container that still runs, or the container that keeps failing', () => {
+    const open = fresh();
+    expect(observeDeadline(open, pod({ initializing: 'migrate' }), at(900_000)).failure?.message).toMatch(/migrate/);
+    const waiting = { name: 'setup', restartCount: 3, waitingReason: 'CrashLoopBackOff', waitingMessage: 'back-off' };
+    expect(observeDeadline(open, pod({ waiting }), at(900_000)).failure?.message).toMatch(/setup: CrashLoopBackOff/);
+  });
+
+  it('a crash shows the words of the container, but not a report among them', () => {
+    const of = (message: string): string | undefined => {
+      const ended = { ...terminated, message };
+      const reporter = { name: 'datapath-reporter', restartCount: 0, terminated: ended };
+      return observe(fresh(), pod({ phase: 'Failed', reporter }), at(5000)).failure?.message;
+    };
+    expect(of('out of cheese')).toBe(
+      'container datapath-reporter: exit code 137 (OOMKilled), 0 restarts: out of cheese',
+    );
+    expect(of(report({}))).toBe('container datapath-reporter: exit code 137 (OOMKilled), 0 restarts');
+  });
+
   const terminated = { exitCode: 137, reason: 'OOMKilled', current: true };
 
   it.each([
@@ -254,7 +299,39 @@ describe('failure classes', () => {
       'ReporterCrash',
       { reporter: { name: 'datapath-reporter', restartCount: 4, waitingReason: 'CrashLoopBackOff', terminated } },
     ],
+    [
+      'ReporterCrash',
+      {
+        report: report({ state: 'Probing' }),
+        reporter: { name: 'datapath-reporter', restartCount: 4, waitingReason: 'CrashLoopBackOff', terminated },
+      },
+    ],
+    [
+      'ReportLost',
+      {
+        reporter: {
+          name: 'datapath-reporter',
+          restartCount: 4,
+          waitingReason: 'CrashLoopBackOff',
+          terminated: { exitCode: 0, reason: 'Completed', current: false },
+        },
+      },
+    ],
+    [
+      'ConfigError',
+      {
+        reporter: {
+          name: 'datapath-reporter',
+          restartCount: 1,
+          waitingReason: 'CrashLoopBackOff',
+          terminated: { exitCode: 128, reason: 'StartError', message: 'no such file', current: false },
+        },
+      },
+    ],
     ['Evicted', { phase: 'Failed', reason: 'Evicted', message: 'low on memory' }],
+    ['Evicted', { phase: 'Failed', disruption: { status: true, reason: 'PreemptionByScheduler' } }],
+    ['NodeLost', { phase: 'Failed', disruption: { status: true, reason: 'DeletionByPodGC' } }],
+    ['NodeLost', { phase: 'Failed', reason: 'Terminated', message: 'node shutdown' }],
     ['NodeLost', { phase: 'Failed', reason: 'NodeLost' }],
     ['ReportLost', { phase: 'Succeeded' }],
     [

@@ -1,7 +1,7 @@
 /**
  * Why a Pod has no datapath readiness: the failure class and its evidence, read off the Pod. Pure.
  */
-import type { PodObservation } from './pod-observation.js';
+import type { ConditionObservation, PodObservation, TerminationObservation } from './pod-observation.js';
 import type { Reported } from './reported.js';
 import { shorten } from './report.js';
 import type { Failure } from './result-state.js';
@@ -20,7 +20,11 @@ const IMAGE_REASONS = new Set([
   'SignatureValidationFailed',
 ]);
 const CONFIG_REASONS = new Set(['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError']);
-const NODE_REASONS = new Set(['NodeLost', 'NodeShutdown', 'Shutdown', 'NodeNotReady', 'NodeUnreachable']);
+/** Reasons of a termination that tell that the container's command could not be run at all. */
+const START_REASONS = new Set(['StartError', 'ContainerCannotRun']);
+const NODE_REASONS = new Set(['NodeLost', 'NodeShutdown', 'Shutdown', 'Terminated', 'NodeNotReady', 'NodeUnreachable']);
+/** Reasons of the condition DisruptionTarget (KEP-3329) that tell that the node is gone; all others are evictions. */
+const NODE_DISRUPTIONS = new Set(['DeletionByTaintManager', 'DeletionByPodGC']);
 
 /**
  * A failure that stands now, whatever may still come: the reporter said so, or the Pod ended without readiness. `undefined` while
@@ -47,14 +51,17 @@ export function presentFailure(pod: PodObservation, reported: Reported): Failure
     }
   }
   if (reported.problems.length > 0) return failure('InvalidReport', reported.problems.join('; '));
+  // Containers that are being ended end with 143 and make the Pod Failed: nobody's crash. Its deletion will tell.
+  if (pod.deletionTimestamp !== undefined) return undefined;
   if (pod.phase === 'Failed' || pod.phase === 'Succeeded') return endedFailure(pod);
-  const reporter = pod.reporter;
-  if (reporter?.waitingReason === 'CrashLoopBackOff' && report === undefined) return crash(pod);
+  // An annotation of an earlier start may still say that it probes.
+  if (pod.reporter?.waitingReason === 'CrashLoopBackOff' && state !== 'Ready') return crash(pod);
   return undefined;
 }
 
 /** What holds a Pod back at this moment: the class that a passed deadline gets. */
 export function pendingCause(pod: PodObservation, reported: Reported): Failure {
+  if (pod.disruption?.status === true) return disruptionFailure(pod.disruption);
   if (pod.scheduled !== undefined && !pod.scheduled.status) {
     return failure('Unschedulable', pod.scheduled.message ?? pod.scheduled.reason ?? 'no node was found');
   }
@@ -76,16 +83,16 @@ export function pendingCause(pod: PodObservation, reported: Reported): Failure {
   if (reported.startedAt === undefined && pod.reporter?.startedAt !== undefined) {
     return failure('ReportLost', `container ${pod.reporter.name} runs, but no report arrived`);
   }
-  return failure('DeadlineExceeded', 'the deadline passed before readiness');
+  const holdup = holdupOf(pod);
+  return failure(
+    'DeadlineExceeded',
+    `the deadline passed before readiness${holdup === undefined ? '' : `: ${holdup}`}`,
+  );
 }
 
 /** The class of a deletion that came before readiness, by the Pod's last state. */
 export function deletionFailure(pod: PodObservation, started: boolean): Failure {
-  const disruption = pod.disruption;
-  if (disruption?.status === true) {
-    const evidence = `${disruption.reason ?? 'DisruptionTarget'}: ${disruption.message ?? ''}`;
-    return failure(disruption.reason === 'DeletionByTaintManager' ? 'NodeLost' : 'Evicted', evidence);
-  }
+  if (pod.disruption?.status === true) return disruptionFailure(pod.disruption);
   return started
     ? failure('DeletedBeforeReady', 'deleted after its start and before its datapath was ready')
     : failure('DeletedBeforeStart', 'deleted before its reporter started');
@@ -95,11 +102,24 @@ export function failure(kind: FailureClass, message: string): Failure {
   return { class: kind, message: shorten(message, MAX_FAILURE_MESSAGE) };
 }
 
+function disruptionFailure({ reason, message }: ConditionObservation): Failure {
+  const kind = reason !== undefined && NODE_DISRUPTIONS.has(reason) ? 'NodeLost' : 'Evicted';
+  return failure(kind, `${reason ?? 'DisruptionTarget'}: ${message ?? ''}`);
+}
+
+/** What else keeps the reporter from starting, where no class of its own says so. */
+function holdupOf({ waiting, initializing }: PodObservation): string | undefined {
+  if (waiting !== undefined) {
+    return `container ${waiting.name}: ${waiting.waitingReason ?? ''}: ${waiting.waitingMessage ?? ''}`;
+  }
+  return initializing === undefined ? undefined : `init container ${initializing} has not ended`;
+}
+
 function endedFailure(pod: PodObservation): Failure {
   const evidence = `Pod ${pod.phase}: ${pod.reason ?? ''} ${pod.message ?? ''}`.trim();
-  if (pod.reason === 'Evicted' || pod.disruption?.reason === 'TerminationByKubelet')
-    return failure('Evicted', evidence);
   if (pod.reason !== undefined && NODE_REASONS.has(pod.reason)) return failure('NodeLost', evidence);
+  if (pod.reason === 'Evicted') return failure('Evicted', evidence);
+  if (pod.disruption?.status === true) return disruptionFailure(pod.disruption);
   if ((pod.reporter?.terminated?.exitCode ?? 0) !== 0) return crash(pod);
   return failure('ReportLost', `the Pod ended (${pod.phase}) and no readiness was reported`);
 }
@@ -110,12 +130,15 @@ function crash(pod: PodObservation): Failure {
     end === undefined
       ? 'no termination is known'
       : `exit code ${end.exitCode}${end.reason === undefined ? '' : ` (${end.reason})`}`;
-  return failure(
-    'ReporterCrash',
-    `container ${pod.reporter?.name ?? ''}: ${how}, ${pod.reporter?.restartCount ?? 0} restarts${
-      end?.message === undefined || end.message === '' ? '' : `: ${end.message}`
-    }`,
-  );
+  // A report among the evidence would say over again what the probe's own fields say.
+  const words = end?.message === undefined || end.message.startsWith('{') ? '' : `: ${end.message}`;
+  const restarts = pod.reporter?.restartCount ?? 0;
+  return failure(crashClass(end), `container ${pod.reporter?.name ?? ''}: ${how}, ${restarts} restarts${words}`);
+}
+
+function crashClass(end: TerminationObservation | undefined): FailureClass {
+  if (end?.reason !== undefined && START_REASONS.has(end.reason)) return 'ConfigError';
+  return end?.exitCode === 0 ? 'ReportLost' : 'ReporterCrash';
 }
 
 function probeEvidence(reported: Reported): string {

@@ -58,6 +58,8 @@ export interface PodObservation {
   readonly reporter?: ContainerObservation;
   /** The first other container that waits for a telling reason (ImagePullBackOff, CrashLoopBackOff …). */
   readonly waiting?: ContainerObservation;
+  /** The init container whose end the reporter still waits for. */
+  readonly initializing?: string;
 
   readonly scheduled?: ConditionObservation;
   readonly sandboxReady?: ConditionObservation;

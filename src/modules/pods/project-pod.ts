@@ -40,6 +40,7 @@ interface ContainerState {
 interface ContainerStatus {
   readonly name: string;
   readonly restartCount?: number;
+  readonly started?: boolean;
   readonly state?: ContainerState;
   readonly lastState?: ContainerState;
 }
@@ -102,6 +103,7 @@ export function projectPod(raw: KubeObject): PodObservation {
     ...optionalValue('reporterKind', kind),
     ...optionalValue('reporter', reporter === undefined ? undefined : containerOf(reporter)),
     ...optionalValue('waiting', waiting === undefined ? undefined : containerOf(waiting)),
+    ...optional('initializing', kind === undefined ? undefined : initializing(status?.initContainerStatuses, reporter)),
     ...conditionsOf(status?.conditions),
     ...optional('startedAt', annotations?.[STARTED_AT]),
     ...optional('readyAt', annotations?.[READY_AT]),
@@ -144,6 +146,17 @@ function reporterKind(pod: Pod): ReporterKind | undefined {
   if (init !== undefined) return init.restartPolicy === 'Always' ? 'sidecar' : 'init';
   const ordinary = pod.spec?.containers?.some((container) => container.name === REPORTER_CONTAINER);
   return ordinary === true ? 'container' : undefined;
+}
+
+/** The first init container that neither has ended well nor, as a sidecar, runs, while the reporter hasn't begun. */
+function initializing(
+  statuses: readonly ContainerStatus[] | undefined,
+  reporter: ContainerStatus | undefined,
+): string | undefined {
+  if (reporter?.state?.running !== undefined || reporter?.state?.terminated !== undefined) return undefined;
+  if (reporter?.lastState?.terminated !== undefined) return undefined;
+  const first = statuses?.find(({ state, started }) => state?.terminated?.exitCode !== 0 && started !== true);
+  return first === reporter ? undefined : first?.name;
 }
 
 function containerOf(status: ContainerStatus): ContainerObservation {
