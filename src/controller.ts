@@ -19,7 +19,10 @@ const LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug'];
 export async function runController(settings: Settings): Promise<void> {
   const logger = new ConsoleLogger({ json: true, logLevels: LEVELS.slice(0, LEVELS.indexOf(settings.logLevel) + 1) });
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.forRoot(settings),
+    AppModule.forRoot(settings, (error) => {
+      logger.error(`the controller can't do its work, and ends: ${error.message}`, 'main');
+      process.exit(1);
+    }),
     new FastifyAdapter(API_ADAPTER_OPTIONS),
     { logger, forceCloseConnections: true, abortOnError: false },
   );
