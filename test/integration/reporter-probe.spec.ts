@@ -1,11 +1,17 @@
 /** The built reporter against real local targets that fail in every way a target can. No API server: the termination message tells. */
-import { execFileSync } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { CertificateAuthority } from '../../tools/control-plane/certificates.js';
-import { closedPort, httpsTarget, httpTarget, resettingTarget, tcpTarget } from '../support/probe-targets.js';
+import { nameServer as startNameServer } from '../support/name-server.js';
+import {
+  closedPort,
+  fullTarget,
+  httpsTarget,
+  httpTarget,
+  resettingTarget,
+  tcpTarget,
+} from '../support/probe-targets.js';
 import type { ProbeTarget } from '../support/probe-targets.js';
 import { eventually, reporterBuilds, Sandbox } from '../support/reporter-process.js';
 
@@ -375,26 +381,6 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
   });
 });
 
-/** A socket whose queue of connections is full: the kernel drops what comes, in silence. */
-async function fullTarget(): Promise<ProbeTarget> {
-  const code = `import socket,sys,time
-s=socket.socket();s.bind(("127.0.0.1",0));s.listen(0);p=s.getsockname()[1]
-c=[socket.socket() for _ in range(4)]
-for x in c: x.setblocking(False); x.connect_ex(("127.0.0.1",p))
-print(p,flush=True);sys.stdin.read()`;
-  const { spawn } = await import('node:child_process');
-  const child = spawn('python3', ['-c', code], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const port = await new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.stdout.once('data', (line: Buffer) => resolve(Number(line.toString())));
-  });
-  return {
-    port,
-    connections: () => 0,
-    close: () => new Promise((resolve) => child.once('close', () => resolve()).stdin.end()),
-  };
-}
-
 function secureTarget(hosts: readonly string[], status = 200): Promise<ProbeTarget> {
   const pair = authority.issue({ commonName: 'target', hosts });
   return httpsTarget(pair, (_, response) => response.writeHead(status).end('x'));
@@ -406,44 +392,17 @@ function authorityFile(): string {
   return file;
 }
 
-function answers(port: number): boolean {
-  try {
-    return execFileSync('curl', ['-s', `http://127.0.0.1:${port}/`], { timeout: 3000 }).toString() === 'ok\n';
-  } catch {
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get({ port, host: '127.0.0.1', agent: false }, (response) => {
+      response.resume();
+      response.once('end', () => resolve(response.statusCode === 200));
+    });
     // Not there yet.
-    return false;
-  }
+    request.once('error', () => resolve(false));
+  });
 }
 
-/** A name server that answers A questions by `addressesOf`; silent where that is undefined. */
-async function nameServer(
-  addressesOf: (name: string) => readonly string[] | undefined,
-): Promise<{ env: Readonly<Record<string, string>>; close: () => void }> {
-  const socket = createSocket('udp4');
-  socket.on('message', (question, peer) => {
-    const labels: string[] = [];
-    let offset = 12;
-    for (let length = question[offset] ?? 0; length > 0; length = question[offset] ?? 0) {
-      labels.push(question.toString('latin1', offset + 1, offset + 1 + length));
-      offset += 1 + length;
-    }
-    const isA = question.readUInt16BE(offset + 1) === 1;
-    const addresses = addressesOf(labels.join('.'));
-    if (addresses === undefined) return;
-    const records = isA ? addresses : [];
-    const header = Buffer.from(question.subarray(0, 12));
-    header.writeUInt16BE(addresses.length === 0 ? 0x8183 : 0x8180, 2);
-    header.writeUInt16BE(records.length, 6);
-    const answers = records.map((address) =>
-      Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, ...address.split('.').map(Number)]),
-    );
-    socket.send(Buffer.concat([header, question.subarray(12, offset + 5), ...answers]), peer.port, peer.address);
-  });
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address() as AddressInfo;
-  const conf = join(sandbox.folder, 'resolv.conf');
-  writeFileSync(conf, `search default.svc.cluster.local\nnameserver [127.0.0.1]:${port}\noptions ndots:5\n`);
-  writeFileSync(join(sandbox.folder, 'hosts'), '127.0.0.1 localhost\n');
-  const env = { RESOLV_CONF: conf, HOSTS_FILE: join(sandbox.folder, 'hosts') };
-  return { env, close: () => socket.close() };
+function nameServer(addressesOf: (name: string) => readonly string[] | undefined): ReturnType<typeof startNameServer> {
+  return startNameServer(sandbox.folder, addressesOf);
 }

@@ -1,7 +1,10 @@
 /** Real local targets that behave as targets do: late, silent, resetting, with a wrong status. Each on a port of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { eventually } from './reporter-process.js';
 
 export interface ProbeTarget {
   readonly port: number;
@@ -32,6 +35,30 @@ export function httpsTarget(
   handler: RequestListener,
 ): Promise<ProbeTarget> {
   return serve(createHttpsServer({ cert: certificate.certificate, key: certificate.key }, handler), 0);
+}
+
+/** A listener that never accepts and whose queue of connections is full: the kernel drops what comes, in silence. */
+export async function fullTarget(): Promise<ProbeTarget> {
+  const code = `const s=require('node:net').createServer();s.listen({host:'127.0.0.1',port:0,backlog:1},()=>console.log(s.address().port))`;
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.stdout.once('data', (line: Buffer) => resolve(Number(line.toString())));
+  });
+  child.kill('SIGSTOP');
+  let connected = 0;
+  const fillers = Array.from({ length: 4 }, () => connect(port, '127.0.0.1', () => (connected += 1)));
+  for (const filler of fillers) filler.on('error', () => undefined);
+  await eventually(() => connected >= 2, 'the queue to be full');
+  return {
+    port,
+    connections: () => connected,
+    close: async () => {
+      for (const filler of fillers) filler.destroy();
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    },
+  };
 }
 
 /** A port where nobody listens. */
