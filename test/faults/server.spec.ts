@@ -38,11 +38,14 @@ describe('a reflector whose server fails', () => {
   it('loses nothing when etcd is killed and started again', async () => {
     const follower = await world.follow();
     await world.controlPlane.killEtcd();
-    await pause(3_000);
+    await pause(500);
+    const taken = follower.churn.taken;
+    await pause(2_500);
+    // The API server may answer with an error or with nothing; it can't take a write.
+    expect(follower.churn.taken).toBe(taken);
     await world.controlPlane.startEtcd();
     await follower.recovered(60_000);
     await follower.judge();
-    expect(follower.churn.failures).toBeGreaterThan(0);
   });
 
   it('lists again when its version was compacted away, delivering every deletion of the gap', async () => {

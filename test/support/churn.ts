@@ -14,6 +14,7 @@ export class Churn {
   #ended = false;
   #round = 0;
   #failures = 0;
+  #taken = 0;
 
   /** @param pauseMs milliseconds between two changes */
   constructor(client: KubeClient, namespace: string, names = 40, pauseMs = 25) {
@@ -33,6 +34,11 @@ export class Churn {
     return this.#failures;
   }
 
+  /** Changes that the API server took. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }
@@ -47,6 +53,7 @@ export class Churn {
     while (!this.#ended) {
       try {
         await this.#change(this.#round++);
+        this.#taken++;
       } catch {
         // The API server is away; whatever it took or not, a fresh list tells in the end.
         this.#failures++;
