@@ -22,7 +22,7 @@ help: ## Show this help
 	  /^[a-zA-Z0-9_-]+:.*##/ {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: node_modules build control-plane ## Run the main job on an embedded control plane (PODS=20, KEEP=1 leaves it running)
+demo: node_modules build control-plane ## Run the main job on an embedded control plane (PODS=20 REPLICAS=1 KILLS=0; KEEP=1 leaves it running)
 	@PODS=$(PODS) KEEP=$(KEEP) PROFILE=$(PROFILE) node_modules/.bin/tsx tools/demo/main.ts $(ARGS)
 
 .PHONY: test
@@ -52,7 +52,7 @@ manifests: node_modules ## Generate CRDs, roles and the OpenAPI document from th
 
 .PHONY: control-plane
 control-plane: node_modules ## Build what is missing of the embedded control plane (minutes, once per machine)
-	@$(CONTROL_PLANE) build
+	@$(CONTROL_PLANE) build >&2
 
 .PHONY: images
 images: node_modules build ## Pack the images of controller and reporter into dist/images, without registry or daemon

@@ -188,6 +188,34 @@ describe('bad reports', () => {
   });
 });
 
+describe('a report that can’t be', () => {
+  it('of another Pod is refused, with all that came along', () => {
+    const copied = pod({
+      startedAt: '2026-11-22T10:00:01Z',
+      readyAt: '2026-11-22T10:00:02Z',
+      report: report({ state: 'Ready', readyAt: at(2000), delayMs: 1200, uid: 'uid-of-another' }),
+    });
+    const state = observe(fresh(), copied, at(3000));
+    expect(state).toMatchObject({ outcome: 'Failed', failure: { class: 'InvalidReport' } });
+    expect(state.failure?.message).toContain('uid-of-another');
+    expect(state.startedAt).toBeUndefined();
+  });
+
+  it('whose delay contradicts its own instants has the delay between the instants', () => {
+    const absurd = report({ state: 'Ready', readyAt: at(2800), delayMs: 2 ** 31 });
+    expect(observe(fresh(), pod({ report: absurd }), at(3000)).datapathDelayMs).toBe(2000);
+    const stepped = report({ state: 'Ready', readyAt: at(2800), delayMs: 1500 });
+    expect(observe(fresh(), pod({ report: stepped }), at(3000)).datapathDelayMs).toBe(1500);
+  });
+
+  it('with a readiness before the start that came first is refused, and says so', () => {
+    const started = observe(fresh(), pod({ startedAt: '2026-11-22T10:00:02Z' }), at(2100));
+    const state = observe(started, pod({ readyAt: '2026-11-22T10:00:01Z' }), at(3000));
+    expect(state).toMatchObject({ outcome: 'Failed', failure: { class: 'InvalidReport' } });
+    expect(state.failure?.message).toContain('before the start');
+  });
+});
+
 describe('clock skew', () => {
   it('is flagged when the Pod started before it was created, and the value is kept', () => {
     const state = observe(fresh(), pod({ startedAt: '2026-11-22T09:59:57.5Z' }), at(100));

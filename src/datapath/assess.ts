@@ -6,7 +6,7 @@
  * - The outcome moves only along its graph (`isLegalMove`); deletion freezes the record.
  * - The same observation again gives the same object (`===`).
  */
-import { elapsedMs, NS_PER_SECOND, parseInstant } from './instant.js';
+import { elapsedMs, formatInstant, NS_PER_SECOND, parseInstant } from './instant.js';
 import type { Instant } from './instant.js';
 import { deletionFailure, failure, pendingCause, presentFailure } from './failure.js';
 import type { ConditionObservation, PodObservation } from './pod-observation.js';
@@ -18,6 +18,9 @@ import type { MilestoneName, Outcome } from './vocabulary.js';
 
 /** The uncertainty of an instant that Kubernetes truncated to a second, milliseconds. */
 const TRUNCATED_MS = 1000;
+
+/** By how much a node's wall clock may be set during one measurement for its monotonic delay to be believed, milliseconds. */
+const BELIEVED_STEP_MS = 60_000;
 
 /**
  * The first state of a Pod.
@@ -62,7 +65,7 @@ export function observe(state: ResultState, pod: PodObservation, at: Instant): R
   const reported = readReported(pod, { notBefore, notAfter: at });
   const startedAt = state.startedAt ?? reported.startedAt?.at;
   const datapathReadyAt = state.datapathReadyAt ?? acceptedReadiness(state, reported)?.at;
-  const present = datapathReadyAt === undefined ? presentFailure(pod, reported) : undefined;
+  const present = datapathReadyAt === undefined ? presentFailure(pod, withRefusal(state, reported)) : undefined;
   const outcome = nextOutcome(state.outcome, startedAt, datapathReadyAt, present);
   const why = outcome === 'Failed' ? (state.failure ?? present) : outcome === 'Aborted' ? state.failure : undefined;
   const delay = state.datapathDelayMs ?? delayOf(startedAt, datapathReadyAt, reported);
@@ -157,6 +160,15 @@ function acceptedReadiness(state: ResultState, reported: Reported): ReportedInst
   return state.startedAt !== undefined && ready.at < state.startedAt ? undefined : ready;
 }
 
+/** A readiness before the start that was stored earlier is refused, and said to be. */
+function withRefusal(state: ResultState, reported: Reported): Reported {
+  if (reported.readyAt === undefined || state.startedAt === undefined || reported.readyAt.at >= state.startedAt) {
+    return reported;
+  }
+  const problem = `readiness ${formatInstant(reported.readyAt.at)} is before the start ${formatInstant(state.startedAt)} that was reported first`;
+  return { ...reported, problems: [...reported.problems, problem] };
+}
+
 function nextOutcome(
   from: Outcome,
   startedAt: Instant | undefined,
@@ -171,9 +183,11 @@ function nextOutcome(
 
 function delayOf(startedAt: Instant | undefined, readyAt: Instant | undefined, reported: Reported): number | undefined {
   if (readyAt === undefined) return undefined;
-  const report = reported.report;
-  if (report?.state === 'Ready' && report.delayMs !== undefined) return report.delayMs;
-  return startedAt === undefined ? undefined : elapsedMs(startedAt, readyAt);
+  const between = startedAt === undefined ? undefined : elapsedMs(startedAt, readyAt);
+  const measured = reported.report?.state === 'Ready' ? reported.report.delayMs : undefined;
+  if (measured === undefined) return between;
+  // The wall clock may be set meanwhile, but not by hours: then the report contradicts itself.
+  return between !== undefined && Math.abs(measured - between) > BELIEVED_STEP_MS ? between : measured;
 }
 
 function mergeSkew(

@@ -37,6 +37,11 @@ export function readReported(
 ): Reported {
   const problems: string[] = [];
   const report = reportOf(pod, problems);
+  // Annotations that were copied along with another Pod's manifest tell of that Pod.
+  if (report?.report.uid !== undefined && report.report.uid !== pod.uid) {
+    problems.push(`the report is of another Pod, with uid ${show(report.report.uid)}`);
+    return { problems };
+  }
 
   const instant = (text: string | undefined, key: string, source: MilestoneSource): ReportedInstant | undefined => {
     if (text === undefined) return undefined;

@@ -65,6 +65,7 @@ describe('command line', () => {
     [['--leader-elect=maybe'], '--leader-elect is "maybe": must be true or false'],
     [['--namespace=Shop'], '"Shop" is no namespace name'],
     [['--label-selector=a==b=c'], '--label-selector is "a==b=c": '],
+    [['--deadline='], '--deadline is "": must be a duration'],
     [['--deadline=fast'], 'must be a duration'],
     [['--api-auth=off'], 'must be delegated, strict or none'],
   ])('refuses %j and says what is allowed', (args, message) => {

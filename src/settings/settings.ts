@@ -31,6 +31,10 @@ const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).trans
 /** A Go-style duration (`90s`, `15m`, `1h30m`) in milliseconds; a bare `0` is zero. */
 const duration = z.string().transform((text, context): number => {
   if (text === '0') return 0;
+  if (text === '') {
+    context.addIssue({ code: 'custom', message: 'must be a duration such as 90s or 15m, or 0' });
+    return z.NEVER;
+  }
   let total = 0;
   let rest = text;
   while (rest !== '') {
@@ -122,7 +126,7 @@ export const DEFINITIONS = {
     env: 'API_BIND_ADDRESS',
     fallback: ':8080',
     value: 'ADDR',
-    help: 'where the REST API and the dashboard listen',
+    help: 'where the REST API listens',
     schema: bindAddress,
   },
   'metrics-bind-address': {

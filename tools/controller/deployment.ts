@@ -29,15 +29,9 @@ export async function prepareWorkloadNamespace(plane: ControlPlane, namespace: s
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } },
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'Role',
-      metadata: { name: 'datapath-reporter', namespace },
-      rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['patch'] }],
-    },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'RoleBinding',
       metadata: { name: 'datapath-reporter', namespace },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'datapath-reporter' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'datapath-reporter' },
       subjects: [{ kind: 'ServiceAccount', name: 'default', namespace }],
     },
   ];

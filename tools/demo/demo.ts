@@ -45,9 +45,10 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     for (const undo of cleanups.splice(0).reverse()) await undo();
   };
   const interrupted = new AbortController();
-  const onSignal = (): void => interrupted.abort(new Error('interrupted'));
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
+  // The first signal ends in order. It may arrive twice, from the terminal and from the shell that waits: what follows is ignored.
+  const onSignal = (): void => interrupted.abort(new Error('interrupted; everything was stopped'));
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
   try {
     return await run(options, progress, cleanups, interrupted.signal);
   } finally {
@@ -108,11 +109,11 @@ async function run(
   let next = 0;
   const creating = `creating ${options.pods} Pods, a reporter process for each`;
   progress.step(creating);
-  const worker = async (): Promise<void> => {
+  const worker = async (stop: AbortSignal): Promise<void> => {
     for (let i = next++; i < plans.length; i = next++) {
       // While a kill waits for the next leader, so does the rest of the run: a kill shall come in its middle.
       await killing;
-      signal.throwIfAborted();
+      stop.throwIfAborted();
       const plan = plans[i];
       if (plan === undefined) return;
       const podName = `web-${String(i + 1).padStart(String(options.pods).length, '0')}`;
@@ -141,16 +142,27 @@ async function run(
       // Kills are spread over the run: when 1/(n+1), 2/(n+1) … of the Pods are there.
       if (killsLeft > 0 && caused.length >= (options.pods * (options.kills - killsLeft + 1)) / (options.kills + 1)) {
         killsLeft--;
-        killing = killWriter(plane, controllers, progress, signal);
+        killing = killing.then(() => killWriter(plane, controllers, progress, signal));
         await killing;
         progress.step(creating);
       }
     }
   };
   mkdirSync(join(folder, 'pods'), { recursive: true });
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  // All have ended before an error is passed on: none may start anything behind the cleanup.
+  const failed = new AbortController();
+  const stopAll = AbortSignal.any([signal, failed.signal]);
+  const ends = await Promise.allSettled(
+    Array.from({ length: CONCURRENCY }, () =>
+      worker(stopAll).catch((error: unknown) => {
+        failed.abort(error);
+        throw error;
+      }),
+    ),
+  );
+  for (const end of ends) if (end.status === 'rejected') throw failed.signal.reason ?? end.reason;
 
-  progress.step('waiting for the measurements to end');
+  progress.step(`waiting for the measurements to end (dead targets are given up after ${PROBE_TIMEOUT})`);
   const deadline = Date.now() + 120_000;
   let open = options.pods;
   while (open > 0 && Date.now() < deadline) {
@@ -248,11 +260,12 @@ async function keepRunning(plane: ControlPlane, controller: ControllerProcess, s
   process.stdout.write(
     [
       '',
-      `Left running until Ctrl-C. The API and the dashboard: ${controller.url}/`,
+      `Left running until Ctrl-C. The API: ${controller.url}/api/v1, its documentation: ${controller.url}/docs`,
       `  curl -s '${controller.url}/api/v1/time-to-datapath-ready?namespace=${NAMESPACE}' | jq .`,
       `  KUBECONFIG=${plane.kubeconfig} ${plane.state.kubectl} get dpr -A`,
       '',
     ].join('\n'),
   );
+  if (signal.aborted) return;
   await new Promise<void>((done) => signal.addEventListener('abort', () => done(), { once: true }));
 }

@@ -62,7 +62,7 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): De
     replicas,
     kills: number('kills', values.kills ?? env['KILLS'], 0, 0, 10),
     json: values.json ?? false,
-    colour: values['no-color'] !== true && env['NO_COLOR'] === undefined && process.stdout.isTTY,
+    colour: values['no-color'] !== true && (env['NO_COLOR'] ?? '') === '' && process.stdout.isTTY,
   };
 }
 

@@ -31,7 +31,6 @@ export const API_ADAPTER_OPTIONS: FastifyHttpOptions<Server> = {
   // A stream that nobody ends would keep the process from stopping.
   forceCloseConnections: true,
   return503OnClosing: true,
-  disableRequestLogging: true,
   http: { maxHeaderSize: MAX_HEADER_BYTES },
   frameworkErrors: (error, request, reply) => {
     securityHeaders(reply as FastifyReply);

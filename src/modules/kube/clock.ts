@@ -23,11 +23,21 @@ export interface Clock {
 /** Draws a number from 0 (inclusive) to 1 (exclusive). */
 export type Random = () => number;
 
+/** Node takes a longer delay for one millisecond. */
+const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
 class NodeTimer implements Timer {
-  readonly #handle: NodeJS.Timeout;
+  #handle: NodeJS.Timeout;
 
   constructor(callback: () => void, delayMs: number) {
-    this.#handle = setTimeout(callback, delayMs);
+    this.#handle = this.#arm(callback, delayMs);
+  }
+
+  #arm(callback: () => void, delayMs: number): NodeJS.Timeout {
+    if (delayMs <= LONGEST_DELAY_MS) return setTimeout(callback, delayMs);
+    return setTimeout(() => {
+      this.#handle = this.#arm(callback, delayMs - LONGEST_DELAY_MS);
+    }, LONGEST_DELAY_MS);
   }
 
   cancel(): void {

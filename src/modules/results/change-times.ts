@@ -26,7 +26,7 @@ export class ChangeTimes {
     if (mark === undefined || (final && !mark.final)) this.#marks.set(uid, { sinceMs: nowMs, final });
   }
 
-  /** Milliseconds since the change; infinite where none was noted, as after a restart: then nothing is to be waited for. */
+  /** Milliseconds since the change; infinite where none was noted, as on a leader that just began: then nothing is to be waited for. */
   elapsedMs(uid: string, nowMs: number): number {
     const mark = this.#marks.get(uid);
     return mark === undefined ? Number.POSITIVE_INFINITY : nowMs - mark.sinceMs;

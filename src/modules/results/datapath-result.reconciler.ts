@@ -7,7 +7,7 @@
  * - A Pod is declared gone only when the API server itself says so, never because a cache is behind.
  */
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { observeAbsence, observeDeadline } from '../../datapath/assess.js';
+import { observe, observeAbsence, observeDeadline, observeDeletion } from '../../datapath/assess.js';
 import { toEpochMs } from '../../datapath/instant.js';
 import type { PodObservation } from '../../datapath/pod-observation.js';
 import { isFinal } from '../../datapath/result-state.js';
@@ -16,7 +16,7 @@ import { SETTINGS } from '../../settings/settings.js';
 import type { Settings } from '../../settings/settings.js';
 import { systemClock } from '../kube/clock.js';
 import { addFinalizer, removeFinalizer } from '../kube/finalizers.js';
-import { isAlreadyExists, isKubeApiError, isNotFound } from '../kube/kube-api-error.js';
+import { isAlreadyExists, isConflict, isKubeApiError, isNotFound } from '../kube/kube-api-error.js';
 import { KubeClient } from '../kube/kube-client.js';
 import { formatKey } from '../kube/resource.js';
 import type { KubeObject, ReflectorEvent, Store } from '../kube/resource.js';
@@ -48,6 +48,9 @@ import { ResultTracker } from './result-tracker.js';
 import { labelsDiffer, planStatus } from './write-plan.js';
 
 const NAME = 'datapath-result';
+/** How often the API server is asked for a Pod that isn't watched: half its age, within these bounds. Milliseconds. */
+const MIN_ASK_MS = 5_000;
+const MAX_ASK_MS = 300_000;
 const UID_AT = resultName('').length;
 
 /** What is read and never reconciled: namespaces and runs say whose a Pod is, and owners how many there should be. */
@@ -99,13 +102,17 @@ export class DatapathResultReconciler {
       index,
       pods,
       // In a namespace that is being deleted no result can be made.
+      selective: selectorGiven,
       selects: (pod) =>
         (selectorGiven || carriesReporter(pod)) && this.namespaces.get(pod.namespace)?.terminating !== true,
       runNameOf: (pod) => this.membership.runOf(pod),
       isArchived: (result) =>
         result.state !== undefined && this.runs.get(result.state.runName)?.releasing.has(result.uid) === true,
     });
-    index.changes.subscribe((change) => this.#changeTimes.onChange(change, this.#clock.monotonicMs()));
+    index.changes.subscribe((change) => {
+      // A standby writes nothing, so nothing would ever take its marks away; a new leader waits for nothing.
+      if (change.next === undefined || engine.leader) this.#changeTimes.onChange(change, this.#clock.monotonicMs());
+    });
   }
 
   /** What the flags say, over what the decorator says. */
@@ -160,7 +167,7 @@ export class DatapathResultReconciler {
     if (state === undefined) return undefined;
 
     if (!isFinal(state.outcome)) {
-      if (pod === undefined) return this.#confirmAbsence(state, stored, request);
+      if (pod === undefined) return this.#followUnwatched(state, stored, request);
       if (this.#deadlineInMs(state) === 0) {
         this.index.put(observeDeadline(state, pod, this.#clock.epochNs()));
         return this.reconcile(request);
@@ -177,7 +184,7 @@ export class DatapathResultReconciler {
       this.#changeTimes.elapsedMs(uid, this.#clock.monotonicMs()),
       pod !== undefined,
     );
-    if (plan.due) return this.#writeStatus(state, stored, request);
+    if (plan.due || stored.edited === true) return this.#writeStatus(state, stored, request);
     if (plan.waitMs === undefined) this.#changeTimes.settle(uid);
     return this.#later(state, plan.waitMs);
   }
@@ -249,7 +256,7 @@ export class DatapathResultReconciler {
   ): Promise<ReconcileOutcome> {
     if (!isHeld(stored)) return undefined;
     if (state !== undefined && pod === undefined && !isFinal(state.outcome)) {
-      return this.#confirmAbsence(state, stored, request);
+      return this.#followUnwatched(state, stored, request);
     }
     const unreadable = stored.state === undefined;
     const again = pod !== undefined && this.namespaces.get(stored.namespace)?.terminating === false;
@@ -262,66 +269,96 @@ export class DatapathResultReconciler {
 
   async #writeStatus(state: ResultState, stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
     const status = toStatus(state, stored, this.#clock.epochNs());
-    const written = await this.client.patch<KubeObject>(
-      DATAPATH_RESULTS,
-      { namespace: stored.namespace, name: stored.name },
+    return this.#patch(
+      stored,
       {
         metadata: { resourceVersion: stored.resourceVersion },
         // A merge patch keeps what it doesn't name: a failure that a late success ended must go.
         status: { failure: null, ...status },
       },
-      { kind: 'merge', subresource: 'status', signal: request.signal },
+      request,
+      'status',
     );
-    this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
-    this.#changeTimes.settle(state.uid);
-    return undefined;
   }
 
   /** The Pod's labels were changed: the result's follow, so that selectors find it by what the Pod says. */
   async #relabel(state: ResultState, stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
     const labels: Record<string, string | null> = { ...state.labels };
     for (const key of Object.keys(stored.state?.labels ?? {})) labels[key] ??= null;
-    const written = await this.client.patch<KubeObject>(
-      DATAPATH_RESULTS,
-      { namespace: stored.namespace, name: stored.name },
-      { metadata: { resourceVersion: stored.resourceVersion, labels } },
-      { kind: 'merge', signal: request.signal },
-    );
-    this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
-    return undefined;
+    return this.#patch(stored, { metadata: { resourceVersion: stored.resourceVersion, labels } }, request);
   }
 
-  /** The cache has no such Pod, but it may be behind another replica's: the API server is asked. */
-  async #confirmAbsence(
+  /** One write. Where somebody else wrote meanwhile, the cache is behind: its event runs the key again, on a fresh read. */
+  async #patch(
+    stored: ResultView,
+    body: object,
+    request: ReconcileRequest,
+    subresource?: 'status',
+  ): Promise<ReconcileOutcome> {
+    try {
+      const written = await this.client.patch<KubeObject>(
+        DATAPATH_RESULTS,
+        { namespace: stored.namespace, name: stored.name },
+        body,
+        { kind: 'merge', signal: request.signal, ...(subresource === undefined ? {} : { subresource }) },
+      );
+      this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
+      return undefined;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      this.#logger.debug('a write lost against another one, and follows on a fresh read', { result: request.key });
+      return { requeueAfterMs: 1_000 };
+    }
+  }
+
+  /**
+   * The cache has no such Pod: it is gone, or the cache is behind another replica's, or the Pod doesn't match the selector any
+   * more. The API server is asked. A Pod that lives is followed by asking again now and then: its measurement began and goes on.
+   */
+  async #followUnwatched(
     state: ResultState,
     stored: ResultView | undefined,
     request: ReconcileRequest,
   ): Promise<ReconcileOutcome> {
+    let pod: PodObservation | undefined;
     try {
-      const pod = await this.client.get<KubeObject>(
+      const raw = await this.client.get<KubeObject>(
         PODS,
         { namespace: state.namespace, name: state.name },
         { signal: request.signal },
       );
-      if (pod.metadata.uid === state.uid) return { requeueAfterMs: 1_000 };
+      if (raw.metadata.uid === state.uid) pod = projectPod(raw);
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
     // Between the question and the answer the watch may have told more.
     const current = this.index.get(state.uid);
     if (current === undefined || isFinal(current.outcome)) return { requeueAfterMs: 0 };
-    this.#logger.warn('a Pod is gone and its end was not seen', {
-      namespace: state.namespace,
-      name: state.name,
-      uid: state.uid,
-      stored: stored !== undefined,
-    });
-    this.index.put(observeAbsence(current, this.#clock.epochNs()));
-    return { requeueAfterMs: 0 };
+    const now = this.#clock.epochNs();
+    if (pod === undefined) {
+      const last = this.#tracker.takeDeparted(state.uid);
+      if (last === undefined) {
+        this.#logger.warn('a Pod is gone and its end was not seen', {
+          namespace: state.namespace,
+          name: state.name,
+          uid: state.uid,
+          stored: stored !== undefined,
+        });
+      }
+      this.index.put(last === undefined ? observeAbsence(current, now) : observeDeletion(current, last, now));
+      return { requeueAfterMs: 0 };
+    }
+    const next = this.#deadlineInMs(current) === 0 ? observeDeadline(current, pod, now) : observe(current, pod, now);
+    this.index.put(next);
+    if (isFinal(next.outcome)) return { requeueAfterMs: 0 };
+    if (stored === undefined) return this.#create(next, pod, request);
+    const ageMs = this.#clock.epochMs() - toEpochMs(next.createdAt);
+    return this.#later(next, Math.min(MAX_ASK_MS, Math.max(MIN_ASK_MS, ageMs / 2)));
   }
 
   #namespaceIsEnding(error: unknown): boolean {
-    if (isNotFound(error)) return true;
+    // A 404 may also mean that the resource itself isn't served (any more): that passes, or is for somebody to mend.
+    if (isNotFound(error) && isKubeApiError(error)) return error.status?.details?.kind === 'namespaces';
     return (
       isKubeApiError(error) &&
       error.code === 403 &&

@@ -36,8 +36,10 @@ export interface ResultView extends Projected {
   readonly generation: number;
   readonly deletionTimestamp?: string;
   readonly finalizers: readonly string[];
-  /** Absent where the resource says what no controller of ours would write. */
+  /** Absent where the resource says what no controller of ours would write, such as a Pod of another namespace. */
   readonly state?: ResultState;
+  /** A field that follows from others was changed by hand: the status is written again. */
+  readonly edited?: true;
   /** `lastTransitionTime` and status of each condition, by type. */
   readonly transitions: Readonly<Record<string, { readonly status: string; readonly at: string }>>;
 }
@@ -131,13 +133,27 @@ export function projectResult(raw: KubeObject): ResultView {
     finalizers: metadata.finalizers ?? [],
     ...(state === undefined ? {} : { state }),
     transitions,
+    ...(state !== undefined && result.status !== undefined && !derivedAgree(state, result.status)
+      ? { edited: true }
+      : {}),
   };
+}
+
+/** Whether the fields that follow from others say what follows: somebody may have edited them. */
+function derivedAgree(state: ResultState, status: DatapathResultStatus): boolean {
+  return (
+    status.timeToStartMs === metricOf(state, 'timeToStart') &&
+    status.timeToDatapathReadyMs === metricOf(state, 'timeToDatapathReady')
+  );
 }
 
 function stateOf(result: KubeObject & Partial<DatapathResult>): ResultState | undefined {
   const { spec, status } = result;
   const createdAt = spec === undefined ? undefined : parseInstant(spec.createdAt);
   if (spec === undefined || createdAt === undefined) return undefined;
+  // Whoever may write results in one namespace must not speak for the Pods of another.
+  const { namespace, uid } = spec.podRef;
+  if (namespace !== result.metadata.namespace || result.metadata.name !== resultName(uid)) return undefined;
   const probe = status?.probe;
   const phases = {
     ...defined('dnsMs', probe?.dnsMs),

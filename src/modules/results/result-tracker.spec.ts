@@ -26,11 +26,16 @@ function pod(changes: Partial<PodObservation> = {}): PodObservation {
 }
 
 /** A tracker over a Pod cache that a test fills, as the watch does: the store changes before its event is delivered. */
-function setUp(): { index: ResultIndex; tracker: ResultTracker; see: (event: ReflectorEvent<PodObservation>) => void } {
+function setUp(selective = false): {
+  index: ResultIndex;
+  tracker: ResultTracker;
+  see: (event: ReflectorEvent<PodObservation>) => void;
+} {
   const index = new ResultIndex();
   const pods = new Map<string, PodObservation>();
   const tracker = new ResultTracker({
     index,
+    selective,
     pods: { getByUid: (uid) => pods.get(uid) },
     selects: () => true,
     runNameOf: () => 'run-1',
@@ -147,7 +152,53 @@ describe('ResultTracker', () => {
   });
 });
 
+describe('a watch narrowed by a selector', () => {
+  it('takes a deletion for no proof that the Pod is gone, and keeps its last state for whoever finds out', () => {
+    const { index, tracker, see } = setUp(true);
+    see({ type: 'Added', object: pod(), live: true, receivedAt: at(300) });
+    const last = pod({ startedAt: '2026-11-22T10:00:01Z' });
+    see({ type: 'Deleted', object: last, stale: false, receivedAt: at(1_200) });
+    expect(index.get('uid-1')).toMatchObject({ outcome: 'Started', startedAt: at(1_000) });
+    expect(tracker.takeDeparted('uid-1')).toBe(last);
+    expect(tracker.takeDeparted('uid-1')).toBeUndefined();
+  });
+
+  it('goes on with a Pod that matches again', () => {
+    const { index, tracker, see } = setUp(true);
+    see({ type: 'Added', object: pod(), live: true, receivedAt: at(300) });
+    see({ type: 'Deleted', object: pod(), stale: false, receivedAt: at(900) });
+    see({ type: 'Added', object: pod({ readyAt: '2026-11-22T10:00:02Z' }), live: true, receivedAt: at(5_000) });
+    expect(index.get('uid-1')).toMatchObject({ outcome: 'Ready', createdAt: at(300) });
+    expect(tracker.takeDeparted('uid-1')).toBeUndefined();
+  });
+});
+
 describe('stored results', () => {
+  it('of a Pod in another namespace, or under another name, are not believed', () => {
+    const { index, see } = setUp();
+    see({ type: 'Added', object: pod(), live: true, receivedAt: at(300) });
+    const state = index.get('uid-1');
+    if (state === undefined) throw new Error('not in the index');
+    const resource = toResource(state);
+    const view = (metadata: object): ResultView =>
+      projectResult({ ...resource, metadata: { ...resource.metadata, ...metadata } } as never);
+    expect(view({}).state).toBeDefined();
+    expect(view({ namespace: 'elsewhere' }).state).toBeUndefined();
+    expect(view({ name: resultName('uid-2') }).state).toBeUndefined();
+  });
+
+  it('whose derived fields were edited by hand are told as edited', () => {
+    const { index, see } = setUp();
+    see({ type: 'Added', object: pod({ startedAt: '2026-11-22T10:00:01Z' }), live: true, receivedAt: at(1_300) });
+    const state = index.get('uid-1');
+    if (state === undefined) throw new Error('not in the index');
+    const status = toStatus(state, undefined, at(9_000));
+    const view = (changes: object): ResultView =>
+      projectResult({ ...toResource(state), status: { ...status, ...changes } } as never);
+    expect(view({}).edited).toBeUndefined();
+    expect(view({ timeToStartMs: 1 }).edited).toBe(true);
+  });
+
   it('say after the way through the resource what they said before', () => {
     const { index, see } = setUp();
     const full = pod({

@@ -18,6 +18,8 @@ export interface ResultTrackerOptions {
   readonly index: ResultIndex;
   /** The Pods of the watch, by uid. */
   readonly pods: Pick<Store<PodObservation>, 'getByUid'>;
+  /** Whether the watch is narrowed by a selector: then a deletion may only mean that the Pod doesn't match any more. */
+  readonly selective: boolean;
   /** Which Pods are measured. */
   readonly selects: (pod: PodObservation) => boolean;
   /** The run a Pod belongs to, asked at first sight, and once more before its result is created. */
@@ -29,6 +31,9 @@ export interface ResultTrackerOptions {
 export class ResultTracker {
   readonly #index: ResultIndex;
   readonly #pods: Pick<Store<PodObservation>, 'getByUid'>;
+  readonly #selective: boolean;
+  /** The last state of Pods that left a narrowed watch, until the API server says whether they live. */
+  readonly #departed = new Map<string, PodObservation>();
   readonly #selects: (pod: PodObservation) => boolean;
   readonly #runNameOf: (pod: PodObservation) => string;
   readonly #isArchived: (result: ResultView) => boolean;
@@ -40,6 +45,7 @@ export class ResultTracker {
   constructor(options: ResultTrackerOptions) {
     this.#index = options.index;
     this.#pods = options.pods;
+    this.#selective = options.selective;
     this.#selects = options.selects;
     this.#runNameOf = options.runNameOf;
     this.#isArchived = options.isArchived;
@@ -63,7 +69,15 @@ export class ResultTracker {
   /** Forgets a Pod whose result can't be stored. */
   drop(podUid: string): void {
     this.#undecided.delete(podUid);
+    this.#departed.delete(podUid);
     this.#index.remove(podUid);
+  }
+
+  /** The last state of a Pod that left a narrowed watch and is gone, once. */
+  takeDeparted(podUid: string): PodObservation | undefined {
+    const last = this.#departed.get(podUid);
+    this.#departed.delete(podUid);
+    return last;
   }
 
   onPod(event: ReflectorEvent<PodObservation>): void {
@@ -74,6 +88,12 @@ export class ResultTracker {
     const live = event.type === 'Added' && event.live ? event.receivedAt : undefined;
     if (known === undefined) this.#undecided.add(pod.uid);
     const state = known ?? firstState(pod, this.#runNameOf(pod), live);
+    if (event.type === 'Deleted' && this.#selective && !isFinal(state.outcome)) {
+      if (!event.stale) this.#departed.set(pod.uid, pod);
+      this.#index.put(observe(state, pod, event.receivedAt));
+      return;
+    }
+    this.#departed.delete(pod.uid);
     this.#index.put(
       event.type === 'Deleted'
         ? endOf(state, pod, event.receivedAt, event.stale)
@@ -93,6 +113,7 @@ export class ResultTracker {
       return;
     }
     this.#undecided.delete(stored.uid);
+    if (isFinal(stored.outcome)) this.#departed.delete(stored.uid);
     const known = this.#index.get(stored.uid);
     if (known !== undefined && continues(stored, known)) return;
     this.#index.put(pod === undefined ? stored : observe(stored, pod, event.receivedAt));
