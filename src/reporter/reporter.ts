@@ -145,7 +145,10 @@ export class Reporter {
       this.end({ action: 'exit', code });
       return;
     }
-    const place = placeOf(this.api.publisher?.pod);
+    let place = placeOf(this.api.publisher?.pod);
+    // What couldn't be written (a right withdrawn, a network cut off meanwhile) is delivered by the container's end, at the price of
+    // one restart, as by a reporter that never had a right.
+    if (place === 'mustIdle' && settlement !== 'written') place = 'unknown';
     const action = afterReport(settings.afterReport, place, this.memory?.completed === true);
     this.options.logger.info(action === 'idle' ? 'idling until SIGTERM' : 'done', { place, written: settlement });
     if (action === 'exit') this.remember(this.report(), true);
