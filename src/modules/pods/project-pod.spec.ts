@@ -10,12 +10,13 @@ interface Status {
   readonly state: object;
   readonly lastState?: object;
   readonly started?: boolean;
+  readonly restartPolicy?: string;
 }
 
 function initializing(statuses: readonly Status[], reporter = 'datapath-reporter'): string | undefined {
   return projectPod({
     metadata: { name: 'web', namespace: 'shop', uid: 'u' },
-    spec: { initContainers: [{ name: reporter, restartPolicy: 'Always' }] },
+    spec: { initContainers: [...statuses, { name: reporter, restartPolicy: 'Always' }] },
     status: { phase: 'Pending', initContainerStatuses: statuses },
   } as never).initializing;
 }
@@ -24,13 +25,13 @@ describe('the init container that the reporter waits for', () => {
   const reporter = { name: 'datapath-reporter', state: waiting };
 
   it('is the first that has not ended well', () => {
-    const statuses = [{ name: 'one', state: done }, { name: 'two', state: running }, reporter];
+    const statuses = [{ name: 'one', state: done }, { name: 'two', state: running, started: true }, reporter];
     expect(initializing(statuses)).toBe('two');
     expect(initializing([{ name: 'one', state: { terminated: { exitCode: 1 } } }, reporter])).toBe('one');
   });
 
   it('is none once all before have ended or run as sidecars, or the reporter itself has begun', () => {
-    const sidecar = { name: 'mesh', state: running, started: true };
+    const sidecar = { name: 'mesh', state: running, started: true, restartPolicy: 'Always' };
     expect(initializing([sidecar, reporter])).toBeUndefined();
     expect(
       initializing([

@@ -103,7 +103,7 @@ export function projectPod(raw: KubeObject): PodObservation {
     ...optionalValue('reporterKind', kind),
     ...optionalValue('reporter', reporter === undefined ? undefined : containerOf(reporter)),
     ...optionalValue('waiting', waiting === undefined ? undefined : containerOf(waiting)),
-    ...optional('initializing', kind === undefined ? undefined : initializing(status?.initContainerStatuses, reporter)),
+    ...optional('initializing', kind === undefined ? undefined : initializing(pod, reporter)),
     ...conditionsOf(status?.conditions),
     ...optional('startedAt', annotations?.[STARTED_AT]),
     ...optional('readyAt', annotations?.[READY_AT]),
@@ -149,13 +149,15 @@ function reporterKind(pod: Pod): ReporterKind | undefined {
 }
 
 /** The first init container that neither has ended well nor, as a sidecar, runs, while the reporter hasn't begun. */
-function initializing(
-  statuses: readonly ContainerStatus[] | undefined,
-  reporter: ContainerStatus | undefined,
-): string | undefined {
+function initializing({ spec, status }: Pod, reporter: ContainerStatus | undefined): string | undefined {
   if (reporter?.state?.running !== undefined || reporter?.state?.terminated !== undefined) return undefined;
   if (reporter?.lastState?.terminated !== undefined) return undefined;
-  const first = statuses?.find(({ state, started }) => state?.terminated?.exitCode !== 0 && started !== true);
+  const sidecars = new Set(
+    spec?.initContainers?.filter((each) => each.restartPolicy === 'Always').map((each) => each.name),
+  );
+  const first = status?.initContainerStatuses?.find(
+    ({ name, state, started }) => state?.terminated?.exitCode !== 0 && !(sidecars.has(name) && started === true),
+  );
   return first === reporter ? undefined : first?.name;
 }
 
