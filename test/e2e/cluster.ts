@@ -6,10 +6,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseAllDocuments } from 'yaml';
 import { busyboxImage } from '../../tools/control-plane/node/busybox-image.js';
 import { containerdSocket } from '../../tools/control-plane/node/configuration.js';
 import type { RealNode } from '../../tools/control-plane/node/node.js';
-import { applyManifests, CONTROLLER_NAMESPACE, ROOT } from '../../tools/controller/deployment.js';
+import { CONTROLLER_NAMESPACE, ROOT } from '../../tools/controller/deployment.js';
 import type { StoredResult } from '../support/controller.js';
 import { realNode } from './on-real-node.js';
 
@@ -47,6 +48,16 @@ export interface ContainerStatus {
     readonly running?: { readonly startedAt: string };
     readonly waiting?: { readonly reason?: string };
     readonly terminated?: { readonly exitCode: number; readonly reason?: string };
+  };
+}
+
+interface Manifest {
+  readonly kind: string;
+  readonly spec: {
+    readonly template: {
+      readonly metadata: { annotations?: Readonly<Record<string, string>> };
+      readonly spec: { readonly containers: readonly { readonly args: string[] }[] };
+    };
   };
 }
 
@@ -120,17 +131,18 @@ export class Cluster {
     });
   }
 
-  /** Starts the controller anew with these flags, if it has others. */
-  async configure(args: readonly string[]): Promise<void> {
-    const flags = ['--leader-elect', '--api-bind-address=:8080', '--health-probe-bind-address=:8081'];
-    const wanted = [...flags, '--metrics-bind-address=:9090', ...args];
-    const deployment = await this.get<{
-      spec: { template: { spec: { containers: { args: string[] }[] } } };
-    }>(`/apis/apps/v1/namespaces/${CONTROLLER_NAMESPACE}/deployments/datapath-controller`);
-    if (JSON.stringify(deployment.spec.template.spec.containers[0]?.args) !== JSON.stringify(wanted)) {
-      const patch = [{ op: 'replace', path: '/spec/template/spec/containers/0/args', value: wanted }];
-      await this.#controller('patch', ['--type=json', `--patch=${JSON.stringify(patch)}`]);
+  /** Applies the manifests, with these flags added to the controller's, and waits until it runs so. */
+  async deploy(args: readonly string[], image: string): Promise<void> {
+    const documents = parseAllDocuments(await this.kubectl(['kustomize', ROOT])).map((each) => each.toJS() as Manifest);
+    for (const { kind, spec } of documents) {
+      if (kind !== 'Deployment') continue;
+      const { template } = spec;
+      template.spec.containers[0]?.args.push(...args);
+      // The tag stays when the image is made anew; the container must not.
+      template.metadata.annotations = { ...template.metadata.annotations, 'e2e/image': image };
     }
+    const list = { apiVersion: 'v1', kind: 'List', items: documents };
+    await this.kubectl(['apply', '--server-side', '--force-conflicts', '-f=-'], list);
     await this.rolledOut();
   }
 
@@ -220,8 +232,7 @@ export async function deployedCluster({ args = [] }: ClusterOptions = {}): Promi
   await node.loadImage(busyboxImage());
   const loaded = await imagesOf(node);
   for (const image of IMAGES) if (!loaded.includes(digestOf(image))) await node.loadImage(image);
-  await applyManifests(node.controlPlane);
-  await cluster.configure(args);
+  await cluster.deploy(args, digestOf(IMAGES[0] ?? ''));
   return cluster;
 }
 
