@@ -84,8 +84,8 @@ export class Run {
     const results = this.resultsOf(pod.uid);
     const moves = results.flatMap(lateSuccesses).length;
     const madeAgain = Math.max(0, results.length - 1) * 2;
-    // The finalizer comes off, once the numbers are kept.
-    const released = results.filter((result) => result.versions.some(isEnding)).length;
+    // The finalizer comes off once the numbers are kept; that may be asked for again before the cache has seen it.
+    const released = 2 * results.filter((result) => result.versions.some(isEnding)).length;
     const lingered = Math.floor((end - pod.createdAt) / LINGER_MS);
     return 2 + relabelled + moves + madeAgain + released + lingered;
   }
