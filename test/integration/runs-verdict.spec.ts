@@ -1,0 +1,139 @@
+/** Runs on a real API server: when one is complete, and its verdict. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connect } from '../../src/modules/kube/connect.js';
+import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import type { ControlPlane } from '../../tools/control-plane/launcher.js';
+import type { ControllerProcess } from '../../tools/controller/controller-process.js';
+import { controlPlane, deletePod, newWorkloadNamespace, startController } from '../support/controller.js';
+import { conditionOf, createRun, isComplete, newRunName, reportingPods, runIsKnown, runThat } from '../support/runs.js';
+
+const RUN_LABEL = 'datapath.observer/run';
+const LONG_MS = 3_600_000;
+
+let plane: ControlPlane;
+let client: KubeClient;
+let controller: ControllerProcess;
+
+beforeAll(async () => {
+  plane = await controlPlane();
+  client = connect({ kubeconfig: plane.kubeconfig });
+  controller = await startController(plane);
+}, 90_000);
+
+afterAll(async () => {
+  await controller?.kill('SIGTERM');
+  client?.close();
+});
+
+describe('a run with expected Pods', () => {
+  it('is complete when as many have an end, and its objectives are judged then', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'expected');
+    const name = newRunName('expected');
+    await createRun(plane, name, {
+      expectedPods: 4,
+      objectives: [
+        { metric: 'timeToDatapathReady', statistic: 'p99', thresholdMs: LONG_MS },
+        { metric: 'datapathDelay', statistic: 'max', thresholdMs: 40 },
+      ],
+    });
+    const labels = { [RUN_LABEL]: name };
+    await reportingPods(client, namespace, [{ delayMs: 10 }, { delayMs: 20 }, { delayMs: 30 }], { labels });
+    const open = await runThat(plane, name, 'has three ready', (run) => run.status?.ready === 3);
+    expect(isComplete(open)).toBe(false);
+    expect(open.status?.verdict).toBeUndefined();
+    expect(conditionOf(open, 'ObjectivesMet')).toMatchObject({ status: 'Unknown', reason: 'Running' });
+    await reportingPods(client, namespace, [{ delayMs: 40 }], { labels, prefix: 'last' });
+    await plane.kubectlOk(['wait', '--for=condition=Complete', `dprun/${name}`, '--timeout=20s']);
+    expect(await plane.kubectlOk(['get', 'dprun', name, '-o', 'jsonpath={.status.verdict}'])).toBe('Met');
+    const done = await runThat(plane, name, 'is met', (run) => run.status?.verdict === 'Met');
+    expect(done.status?.objectives?.map(({ valueMs }) => valueMs)).toEqual([expect.any(Number), 40]);
+    expect(done.status).toMatchObject({
+      pods: 4,
+      ready: 4,
+      coverage: { expected: 4, known: 4, ratio: '1' },
+      metrics: { datapathDelay: { count: 4, minMs: 10, p50Ms: 20, maxMs: 40, sumMs: 100, estimated: false } },
+    });
+    expect(done.status?.metrics?.datapathDelay.worst?.map(({ valueMs }) => valueMs)).toEqual([40, 30, 20, 10]);
+    expect(conditionOf(done, 'ObjectivesMet')?.status).toBe('True');
+
+    // More than expected may come: the verdict stands, and the run says how many there were.
+    await reportingPods(client, namespace, [{ delayMs: 5_000 }], { labels, prefix: 'more' });
+    const more = await runThat(plane, name, 'counts one more', (run) => run.status?.pods === 5);
+    expect(more.status?.verdict).toBe('Met');
+    expect(more.status?.completedAt).toBe(done.status?.completedAt);
+    expect(conditionOf(more, 'Complete')?.message).toBe('4 Pods were expected, 5 came');
+  });
+
+  it('is missed by one failed Pod, unless it says that some may fail', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'failing');
+    const [strict, lenient] = [newRunName('strict'), newRunName('lenient')];
+    const objective = { metric: 'datapathDelay', statistic: 'max', thresholdMs: LONG_MS } as const;
+    await createRun(plane, strict, { expectedPods: 2, objectives: [objective] });
+    await createRun(plane, lenient, { expectedPods: 2, objectives: [{ ...objective, maxFailedRatio: '0.5' }] });
+    const fates = [{ delayMs: 10 }, 'failed'] as const;
+    await reportingPods(client, namespace, fates, { labels: { [RUN_LABEL]: strict }, prefix: 'strict' });
+    await reportingPods(client, namespace, fates, { labels: { [RUN_LABEL]: lenient }, prefix: 'lenient' });
+    const missed = await runThat(plane, strict, 'is complete', isComplete);
+    expect(missed.status).toMatchObject({ verdict: 'Missed', reason: 'FailedPods', failed: 1 });
+    expect(missed.status?.failureClasses).toEqual([{ class: 'ProbeTimeout', count: 1 }]);
+    expect(missed.status?.failedPods).toEqual([
+      expect.objectContaining({
+        name: 'strict-0001',
+        class: 'ProbeTimeout',
+        message: expect.stringContaining('refused'),
+      }),
+    ]);
+    expect(conditionOf(missed, 'ObjectivesMet')?.status).toBe('False');
+    expect((await runThat(plane, lenient, 'is complete', isComplete)).status?.verdict).toBe('Met');
+  });
+
+  it('is inconclusive at its deadline while Pods are missing, and says how many are known', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'late');
+    const name = newRunName('late');
+    await createRun(plane, name, {
+      expectedPods: 3,
+      deadlineSeconds: 6,
+      objectives: [{ metric: 'datapathDelay', statistic: 'p99', thresholdMs: LONG_MS }],
+    });
+    await reportingPods(client, namespace, [{ delayMs: 10 }, 'pending'], { labels: { [RUN_LABEL]: name } });
+    const done = await runThat(plane, name, 'is complete', isComplete);
+    expect(conditionOf(done, 'Complete')?.reason).toBe('DeadlinePassed');
+    expect(done.status).toMatchObject({
+      verdict: 'Inconclusive',
+      reason: 'PendingPods',
+      coverage: { expected: 3, known: 1, ratio: '0.333333' },
+    });
+    expect(conditionOf(done, 'ObjectivesMet')).toMatchObject({ status: 'Unknown', reason: 'PendingPods' });
+  });
+});
+
+describe('a run that expects nothing', () => {
+  it('is complete when no Pod was pending for a while, and open again when one comes', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'quiet');
+    const name = newRunName('quiet');
+    await createRun(plane, name, {
+      quietSeconds: 1,
+      objectives: [{ metric: 'datapathDelay', statistic: 'p50', thresholdMs: 5 }],
+    });
+    const labels = { [RUN_LABEL]: name };
+    await reportingPods(client, namespace, [{ delayMs: 10 }], { labels });
+    const done = await runThat(plane, name, 'is complete', isComplete);
+    expect(conditionOf(done, 'Complete')?.reason).toBe('Quiet');
+    expect(done.status).toMatchObject({ verdict: 'Missed', reason: 'AboveThreshold' });
+    await reportingPods(client, namespace, ['pending'], { labels, prefix: 'next' });
+    const open = await runThat(plane, name, 'is open', (run) => !isComplete(run));
+    expect(open.status?.verdict).toBeUndefined();
+    expect(open.status?.completedAt).toBeUndefined();
+    await deletePod(plane, namespace, 'next-0000');
+    await runThat(plane, name, 'is complete again', isComplete);
+  });
+
+  it('is never complete without a Pod, and has no verdict without objectives', async () => {
+    const name = newRunName('empty');
+    await createRun(plane, name, { quietSeconds: 1 });
+    const empty = await runIsKnown(plane, name);
+    expect(conditionOf(empty, 'Complete')).toMatchObject({ status: 'False', reason: 'NoPods' });
+    expect(conditionOf(empty, 'ObjectivesMet')).toMatchObject({ status: 'Unknown', reason: 'NoObjectives' });
+    expect(empty.status?.verdict).toBeUndefined();
+  });
+});
