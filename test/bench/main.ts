@@ -44,7 +44,7 @@ async function measure(name: string, program: string | undefined, folder: string
     // A program that isn't ours has rights of its own making: it acts as administrator.
     const kubeconfig = program === undefined ? await controllerKubeconfig(plane) : plane.kubeconfig;
     const subject = new Subject({ name, program, kubeconfig, logFile: join(folder, `${name}.log`) });
-    const client = await connect({ kubeconfig: plane.kubeconfig });
+    const client = connect({ kubeconfig: plane.kubeconfig });
     try {
       await subject.start();
       while ((await subject.statistic('time-to-start')) === undefined)
@@ -80,7 +80,7 @@ async function measure(name: string, program: string | undefined, folder: string
         note('memory after that start, MB', name, start.rssMb);
       }
     } finally {
-      await subject.stop();
+      await subject.stop('SIGTERM');
       client.close();
     }
   } finally {

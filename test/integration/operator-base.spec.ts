@@ -58,7 +58,7 @@ describe('The base class of k8s-operator against a real API server', () => {
   });
 
   afterEach(async () => {
-    await Promise.all(started.splice(0).map((each) => each.stop()));
+    await Promise.all(started.splice(0).map(async (each) => each.stop()));
   });
 
   afterAll(() => {

@@ -265,7 +265,7 @@ class Stage {
   async close(): Promise<void> {
     this.world.failures = 0;
     await this.#proxied.proxy.heal();
-    await Promise.all(this.#replicas.map((each) => each?.stop()));
+    await Promise.all(this.#replicas.map(async (each) => each?.stop()));
     const [widgets] = await this.#lists();
     // A finalizer that nobody is left to remove would keep them.
     for (const { metadata } of widgets) {

@@ -208,19 +208,22 @@ const server = createServer((socket) => {
   socket.on('close', () => clients.delete(socket));
   // A client that vanishes in mid-answer is its own affair: its 'close' follows.
   socket.on('error', () => clients.delete(socket));
-  createInterface({ input: socket }).on('line', async (line) => {
-    const request = JSON.parse(line);
-    let reply;
-    try {
-      reply = { id: request.id, result: await answer(request) };
-    } catch (error) {
-      reply = { id: request.id, error: error.message };
-    }
-    socket.write(`${JSON.stringify(reply)}\n`, () => {
-      if (request.op === 'end') process.exit(0);
-    });
-  });
+  createInterface({ input: socket }).on('line', (line) => void serve(socket, line));
 });
+
+/** Answers one request; what it fails with is the answer. */
+async function serve(socket, line) {
+  const request = JSON.parse(line);
+  let reply;
+  try {
+    reply = { id: request.id, result: await answer(request) };
+  } catch (error) {
+    reply = { id: request.id, error: error.message };
+  }
+  socket.write(`${JSON.stringify(reply)}\n`, () => {
+    if (request.op === 'end') process.exit(0);
+  });
+}
 
 async function endAndExit() {
   await end();
