@@ -330,6 +330,16 @@ describe('the process', () => {
     expect(stderr).toContain('/nowhere/config');
   });
 
+  it('ends without any cluster with status 1, and says where it looked', () => {
+    const { status, stderr, stdout } = spawnSync(process.execPath, [CONTROLLER_SCRIPT], {
+      encoding: 'utf8',
+      timeout: 30_000,
+      env: { PATH: process.env['PATH'], HOME: '/nowhere' },
+    });
+    expect(status).toBe(1);
+    expect(stdout + stderr).toContain('KUBECONFIG is not set');
+  });
+
   it('answers the probes of the kubelet', async () => {
     for (const path of ['livez', 'readyz', 'healthz']) {
       const response = await fetch(`${controller.url}/${path}`);

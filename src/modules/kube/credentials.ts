@@ -140,7 +140,7 @@ export class KubeconfigCredentials implements CredentialSource {
 
   #read(): KubeConfig {
     const config = new KubeConfig();
-    if (this.#path === undefined) config.loadFromDefault();
+    if (this.#path === undefined) loadFromSurroundings(config);
     else config.loadFromFile(this.#path);
     if (config.getCurrentCluster() === null) {
       throw new Error(
@@ -167,6 +167,19 @@ export class KubeconfigCredentials implements CredentialSource {
     const { mtimeMs, size, ino } = statSync(this.#path);
     return `${mtimeMs}:${size}:${ino}`;
   }
+}
+
+/** What client-node assumes where it finds nothing: a server that nobody means. */
+const ASSUMED_SERVER = 'http://localhost:8080';
+
+/** @throws Error when neither a kubeconfig nor a Pod's service account is there */
+function loadFromSurroundings(config: KubeConfig): void {
+  config.loadFromDefault();
+  if (config.getCurrentCluster()?.server !== ASSUMED_SERVER) return;
+  throw new Error(
+    'no cluster to work with: KUBECONFIG is not set, there is no ~/.kube/config, and this is no Pod with a service account; ' +
+      'give a kubeconfig',
+  );
 }
 
 function fingerprint(server: string, proxy: string | undefined, tls: TlsOptions): string {
