@@ -84,8 +84,14 @@ deploy: ## Apply the manifests with kubectl
 	@$(KUBECTL) kustomize . | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Delete what deploy applied
+undeploy: ## Delete what deploy applied, results and runs included
+	@$(KUBECTL) delete deployment -n datapath-observer datapath-controller --ignore-not-found --wait
+	@KUBECTL="$(KUBECTL)" tools/release-results.sh
 	@$(KUBECTL) kustomize . | $(KUBECTL) delete --ignore-not-found -f -
+
+.PHONY: release-results
+release-results: ## Let results go that wait for a controller that isn't there, so that their namespaces can end
+	@KUBECTL="$(KUBECTL)" tools/release-results.sh
 
 ##@ Housekeeping
 
