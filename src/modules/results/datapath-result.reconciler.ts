@@ -220,7 +220,10 @@ export class DatapathResultReconciler {
       state = this.#tracker.decideRun(known, pod);
       this.index.put(state);
       await this.membership.ensure(state.runName, request.signal);
-      created = await this.client.create<KubeObject>(DATAPATH_RESULTS, toResource(state), { signal: request.signal });
+      created = await this.client.create<KubeObject>(DATAPATH_RESULTS, toResource(state), {
+        signal: request.signal,
+        metadataOnly: true,
+      });
     } catch (error) {
       // The cache is behind: the watch will bring it, and its event runs this key again.
       if (isAlreadyExists(error)) return { requeueAfterMs: 1_000 };
@@ -300,7 +303,12 @@ export class DatapathResultReconciler {
         DATAPATH_RESULTS,
         { namespace: stored.namespace, name: stored.name },
         body,
-        { kind: 'merge', signal: request.signal, ...(subresource === undefined ? {} : { subresource }) },
+        {
+          kind: 'merge',
+          metadataOnly: true,
+          signal: request.signal,
+          ...(subresource === undefined ? {} : { subresource }),
+        },
       );
       this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
       return undefined;
