@@ -8,8 +8,9 @@ import type { KubeObject } from '../../src/modules/kube/resource.js';
 import { PODS } from '../../src/modules/pods/pod.resource.js';
 import type { DatapathRun, DatapathRunSpec } from '../../src/modules/runs/datapath-run.schema.js';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import { eventually } from './controller.js';
+import { eventually, newWorkloadNamespace, resultsOf } from './controller.js';
 
+const RUN_LABEL = 'datapath.observer/run';
 const RUNS = '/apis/datapath.observer/v1/datapathruns';
 
 export function newRunName(purpose: string): string {
@@ -156,4 +157,44 @@ export async function reportFor(
     [REPORT]: report,
   };
   await client.patch(PODS, { namespace, name }, { metadata: { annotations } }, { kind: 'merge' });
+}
+
+type Kept = Pick<NonNullable<DatapathRun['status']>, 'pods' | 'ready' | 'failed' | 'aborted' | 'failureClasses'>;
+
+/** What the run says that must be the same before and after its results were deleted. */
+export function keptOf(run: DatapathRun): Kept & { readonly sums: readonly (number | undefined)[] } {
+  const { pods, ready, failed, aborted, failureClasses, metrics } = run.status ?? {};
+  const sums = [metrics?.timeToStart, metrics?.timeToDatapathReady, metrics?.datapathDelay].flatMap((metric) => [
+    metric?.count,
+    metric?.sumMs,
+    metric?.minMs,
+    metric?.maxMs,
+  ]);
+  return { pods, ready, failed, aborted, failureClasses, sums } as ReturnType<typeof keptOf>;
+}
+
+/** Pods of a run, all with an end and gone, so that only their results are left. */
+export async function endedRun(
+  plane: ControlPlane,
+  client: KubeClient,
+  fates: readonly Fate[],
+): Promise<{ name: string; namespace: string; before: DatapathRun }> {
+  const namespace = await newWorkloadNamespace(plane, 'archive');
+  const name = newRunName('archive');
+  await createRun(plane, name, { expectedPods: fates.length });
+  await reportingPods(client, namespace, fates, { labels: { [RUN_LABEL]: name } });
+  await runThat(plane, name, 'has every Pod but the pending', (run) => {
+    const { ready = 0, failed = 0 } = run.status ?? {};
+    return ready + failed === fates.filter((fate) => fate !== 'pending').length;
+  });
+  await deleteAllPods(plane, namespace);
+  const before = await runThat(plane, name, 'has all ends', (run) => {
+    const { ready = 0, failed = 0, aborted = 0 } = run.status ?? {};
+    return ready + failed + aborted === fates.length;
+  });
+  return { name, namespace, before };
+}
+
+export async function resultCount(plane: ControlPlane, namespace: string): Promise<number> {
+  return (await resultsOf(plane, namespace)).length;
 }

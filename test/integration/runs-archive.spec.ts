@@ -1,0 +1,147 @@
+/** Deleted results on a real API server: their numbers are kept in their run once, whenever the controller is killed. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DatapathResult } from '../../src/modules/results/datapath-result.schema.js';
+import { connect } from '../../src/modules/kube/connect.js';
+import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { QuantileSketch, SKETCH_RELATIVE_ERROR } from '../../src/statistics/quantile-sketch.js';
+import { quantile } from '../../src/statistics/quantile.js';
+import type { ControlPlane } from '../../tools/control-plane/launcher.js';
+import type { ControllerProcess } from '../../tools/controller/controller-process.js';
+import {
+  controlPlane,
+  deletePod,
+  eventually,
+  newWorkloadNamespace,
+  resultsOf,
+  startController,
+} from '../support/controller.js';
+import {
+  createRun,
+  deleteAllResults,
+  deleteResult,
+  deleteRun,
+  endedRun,
+  keptOf,
+  newRunName,
+  readRun,
+  reportingPods,
+  resultCount,
+  runThat,
+} from '../support/runs.js';
+import type { Fate } from '../support/runs.js';
+
+const RUN_LABEL = 'datapath.observer/run';
+
+let plane: ControlPlane;
+let client: KubeClient;
+let controller: ControllerProcess;
+
+beforeAll(async () => {
+  plane = await controlPlane();
+  client = connect({ kubeconfig: plane.kubeconfig });
+  controller = await startController(plane);
+}, 90_000);
+
+afterAll(async () => {
+  await controller?.kill('SIGTERM');
+  client?.close();
+});
+
+async function exactDelays(namespace: string): Promise<Float64Array> {
+  const answer = await plane.request('GET', `/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults`);
+  const { items } = JSON.parse(answer.text) as { items: DatapathResult[] };
+  return Float64Array.from(items.flatMap(({ status }) => status?.datapathDelayMs ?? [])).sort();
+}
+
+describe('the numbers of deleted results', () => {
+  it('are kept by their run, exact but for quantiles, which stay within 1 %', async () => {
+    const fates: Fate[] = Array.from({ length: 60 }, (_, i) => ({ delayMs: 10 + i * i * 7 }));
+    const { name, namespace, before } = await endedRun(plane, client, [...fates, 'failed', 'failed', 'pending']);
+    const delays = await exactDelays(namespace);
+    expect(delays).toHaveLength(60);
+    await deleteAllResults(plane, namespace);
+    const after = await runThat(plane, name, 'keeps all and waits for none', (run) => {
+      const { archive } = run.status ?? {};
+      return archive?.results === 63 && archive.releasing === undefined;
+    });
+    expect(await resultCount(plane, namespace)).toBe(0);
+    expect(keptOf(after)).toEqual(keptOf(before));
+    expect(after.status?.failedPods).toEqual(before.status?.failedPods);
+    const metric = after.status?.metrics?.datapathDelay;
+    expect(metric?.estimated).toBe(true);
+    expect(metric?.worst).toEqual(before.status?.metrics?.datapathDelay.worst);
+    for (const [q, value] of [
+      [0.5, metric?.p50Ms],
+      [0.9, metric?.p90Ms],
+      [0.99, metric?.p99Ms],
+    ] as const) {
+      const exact = quantile(delays, q) ?? 0;
+      expect(Math.abs((value ?? 0) - exact)).toBeLessThanOrEqual(SKETCH_RELATIVE_ERROR * exact);
+    }
+    expect(metric?.sketch).toBe(QuantileSketch.of(delays).toString());
+  });
+});
+
+describe('a deleted result', () => {
+  it('is made again with the same instants while its Pod lives, and counts once', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'again');
+    const name = newRunName('again');
+    await createRun(plane, name, { expectedPods: 1 });
+    const [uid] = await reportingPods(client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
+    const [first] = await eventually('a result with an end', async () => {
+      const results = await resultsOf(plane, namespace);
+      return results[0]?.status?.outcome === 'Ready' && results;
+    });
+    await deleteResult(plane, namespace, `dpresult-${uid}`);
+    const [second] = await eventually('another result with an end', async () => {
+      const results = await resultsOf(plane, namespace);
+      return results[0]?.metadata.uid !== first?.metadata.uid && results[0]?.status?.outcome === 'Ready' && results;
+    });
+    expect(second?.spec).toEqual(first?.spec);
+    expect(second?.status?.startedAt).toBe(first?.status?.startedAt);
+    const run = await runThat(plane, name, 'counts one Pod', ({ status }) => status?.pods === 1);
+    expect(run.status?.archive).toBeUndefined();
+
+    await deletePod(plane, namespace, 'web-0000');
+    await deleteResult(plane, namespace, `dpresult-${uid}`);
+    const kept = await runThat(plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
+    expect(kept.status?.pods).toBe(1);
+  });
+
+  it('goes though its run was deleted', async () => {
+    const { name, namespace } = await endedRun(plane, client, [{ delayMs: 10 }]);
+    await deleteRun(plane, name);
+    await deleteAllResults(plane, namespace);
+    await eventually('the result is gone', async () => (await resultCount(plane, namespace)) === 0);
+    expect(await readRun(plane, name)).toBeUndefined();
+  });
+
+  it('that somebody made without the finalizer gets it', async () => {
+    const { namespace } = await endedRun(plane, client, [{ delayMs: 10 }]);
+    const [result] = await resultsOf(plane, namespace);
+    const resultName = result?.metadata.name ?? '';
+    await plane.kubectlOk([
+      'patch',
+      'dpr',
+      resultName,
+      '-n',
+      namespace,
+      '--type=merge',
+      '-p',
+      '{"metadata":{"finalizers":null}}',
+    ]);
+    await eventually(
+      'the finalizer is back',
+      async () =>
+        (await plane.kubectlOk([
+          'get',
+          'dpr',
+          resultName,
+          '-n',
+          namespace,
+          '-o',
+          'jsonpath={.metadata.finalizers[*]}',
+        ])) === 'datapath.observer/archive',
+    );
+  });
+});
