@@ -164,6 +164,20 @@ export const DEFINITIONS = {
     help: 'a Pod without readiness after this time has failed; 0 waits for ever',
     schema: duration,
   },
+  'result-ttl': {
+    env: 'RESULT_TTL',
+    fallback: '0',
+    value: 'DURATION',
+    help: 'results are deleted this long after the creation of their Pod, once that is gone; their run keeps the numbers; 0 keeps them',
+    schema: duration,
+  },
+  'max-results': {
+    env: 'MAX_RESULTS',
+    fallback: '150000',
+    value: 'N',
+    help: 'results that are kept at most, oldest deleted first, once their Pod is gone; their run keeps the numbers; 0 keeps any number',
+    schema: whole(0, 10_000_000),
+  },
   'api-auth': {
     env: 'API_AUTH',
     fallback: 'delegated',
@@ -194,6 +208,10 @@ export interface Settings {
   readonly leaderElectionNamespace: string;
   /** Milliseconds; 0 is none. */
   readonly deadlineMs: number;
+  /** Milliseconds; 0 is for ever. */
+  readonly resultTtlMs: number;
+  /** 0 is any number. */
+  readonly maxResults: number;
   readonly apiAuth: 'delegated' | 'strict' | 'none';
   readonly logLevel: 'error' | 'warn' | 'log' | 'debug';
 }
@@ -266,6 +284,8 @@ export function parseCommandLine(
     leaderElect: read('leader-elect'),
     leaderElectionNamespace: read('leader-election-namespace'),
     deadlineMs: read('deadline'),
+    resultTtlMs: read('result-ttl'),
+    maxResults: read('max-results'),
     apiAuth: read('api-auth'),
     logLevel: read('log-level'),
   };

@@ -77,7 +77,8 @@ interface Batch {
   access: [
     { resource: DATAPATH_RUNS, verbs: ['delete'] },
     { resource: DATAPATH_RUNS, subresource: 'status', verbs: ['patch'] },
-    { resource: DATAPATH_RESULTS, verbs: ['patch'] },
+    // Deletion is the retention's: see RetentionService.
+    { resource: DATAPATH_RESULTS, verbs: ['patch', 'delete'] },
   ],
 })
 @Injectable()
