@@ -241,6 +241,7 @@ export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,
   patienceMs = PATIENCE_MS,
+  everyMs = 200,
 ): Promise<T> {
   const end = performance.now() + patienceMs;
   for (;;) {
@@ -255,7 +256,7 @@ export async function until<T>(
       const seen = last instanceof Error ? last.message : String(last);
       throw new Error(`waited ${patienceMs / 1000} s for ${what}; last: ${seen}`, { cause: last });
     }
-    await delay(200);
+    await delay(everyMs);
   }
 }
 
