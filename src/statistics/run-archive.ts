@@ -3,6 +3,7 @@
  * commutative, so that the archive doesn't depend on the order in which results are deleted.
  */
 import { toEpochMs } from '../datapath/instant.js';
+import type { Instant } from '../datapath/instant.js';
 import { metricOf } from '../datapath/result-state.js';
 import type { ResultState } from '../datapath/result-state.js';
 import { METRICS, OUTCOMES } from '../datapath/vocabulary.js';
@@ -28,6 +29,7 @@ export interface PodIdentity {
 }
 
 export interface WorstPod extends PodIdentity {
+  readonly createdAt: Instant;
   readonly valueMs: number;
 }
 
@@ -43,8 +45,10 @@ export interface MetricArchive {
   readonly maxMs: number | null;
   /** Results without a value that failed, and it is known that they did. */
   readonly failed: number;
-  /** Results without a value of which nothing is known: {@link UNKNOWN_FAILURES}, or a report that lacks the value. */
-  readonly unknown: number;
+  /** Results without a value that failed, and it isn't known whether they did: {@link UNKNOWN_FAILURES}. */
+  readonly lost: number;
+  /** Results that became ready and whose report lacks the value. */
+  readonly unmeasured: number;
   /** Results with a value whose creation is known to the second only. */
   readonly uncertain: number;
   readonly sketch: QuantileSketch;
@@ -78,7 +82,8 @@ export function emptyArchive(): RunArchive {
     minMs: null,
     maxMs: null,
     failed: 0,
-    unknown: 0,
+    lost: 0,
+    unmeasured: 0,
     uncertain: 0,
     sketch: new QuantileSketch(),
     worst: [],
@@ -197,7 +202,8 @@ class MetricTally {
   #minMs: number | null = null;
   #maxMs: number | null = null;
   #failed = 0;
-  #unknown = 0;
+  #lost = 0;
+  #unmeasured = 0;
   #uncertain = 0;
 
   constructor(metric: Metric) {
@@ -208,7 +214,8 @@ class MetricTally {
     const value = metricOf(state, this.#metric);
     if (value === undefined) {
       if (isKnownFailure(state.outcome, state.failure?.class)) this.#failed++;
-      else if (state.outcome === 'Failed' || state.outcome === 'Ready') this.#unknown++;
+      else if (state.outcome === 'Failed') this.#lost++;
+      else if (state.outcome === 'Ready') this.#unmeasured++;
       return;
     }
     this.#sketch.add(value);
@@ -216,7 +223,7 @@ class MetricTally {
     this.#minMs = least(this.#minMs, value);
     this.#maxMs = this.#maxMs === null ? value : Math.max(this.#maxMs, value);
     if (state.creationSource === 'CreationTimestamp') this.#uncertain++;
-    this.#worst.add({ ...identityOf(state), valueMs: value });
+    this.#worst.add({ ...identityOf(state), createdAt: state.createdAt, valueMs: value });
   }
 
   result(): MetricArchive {
@@ -225,7 +232,8 @@ class MetricTally {
       minMs: this.#minMs,
       maxMs: this.#maxMs,
       failed: this.#failed,
-      unknown: this.#unknown,
+      lost: this.#lost,
+      unmeasured: this.#unmeasured,
       uncertain: this.#uncertain,
       sketch: this.#sketch,
       worst: this.#worst.sorted(),
@@ -246,7 +254,8 @@ function mergeMetrics(a: MetricArchive, b: MetricArchive): MetricArchive {
     minMs: least(a.minMs, b.minMs),
     maxMs: a.maxMs === null ? b.maxMs : b.maxMs === null ? a.maxMs : Math.max(a.maxMs, b.maxMs),
     failed: a.failed + b.failed,
-    unknown: a.unknown + b.unknown,
+    lost: a.lost + b.lost,
+    unmeasured: a.unmeasured + b.unmeasured,
     uncertain: a.uncertain + b.uncertain,
     sketch,
     worst: [...a.worst, ...b.worst].toSorted(byValue).slice(0, WORST_KEPT),

@@ -33,8 +33,9 @@ function exactPart(run: RunFigures): unknown {
     skew: run.skew,
     firstCreatedMs: run.firstCreatedMs,
     metrics: METRICS.map((metric) => {
-      const { measured, failed, unknown, uncertain, sumMs, minMs, maxMs, worst } = run.metrics[metric];
-      return { measured, failed, unknown, uncertain, sumMs, minMs, maxMs, worst };
+      const { measured, failed, lost, unmeasured, aborted, uncertain, sumMs, minMs, maxMs, worst } =
+        run.metrics[metric];
+      return { measured, failed, lost, unmeasured, aborted, uncertain, sumMs, minMs, maxMs, worst };
     }),
   };
 }

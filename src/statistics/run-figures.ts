@@ -26,8 +26,12 @@ export interface MetricFigures {
   readonly measured: number;
   /** Without a value, known to have failed. */
   readonly failed: number;
-  /** Without a value and over, but what happened isn't known. */
-  readonly unknown: number;
+  /** Without a value: the Pod failed, or its report was lost. */
+  readonly lost: number;
+  /** Ready, but the value wasn't reported. */
+  readonly unmeasured: number;
+  /** Without a value: somebody deleted the Pod. */
+  readonly aborted: number;
   /** Without a value yet. */
   readonly pending: number;
   /** With a value, but the creation is known to the second only: the value may be up to 1000 ms too large. */
@@ -130,7 +134,8 @@ function metricFigures(
   const kept = archive.metrics[metric];
   const values = table.values(metric);
   let failed = kept.failed;
-  let unknown = kept.unknown;
+  let { lost, unmeasured } = kept;
+  let aborted = archivedCount(archive) - kept.sketch.count - failed - lost - unmeasured;
   let uncertain = kept.uncertain;
   const waiting: number[] = [];
   for (let slot = 0; slot < marks.length; slot++) {
@@ -142,7 +147,9 @@ function metricFigures(
     const outcome = OUTCOMES[table.outcomes[slot] as number] as Outcome;
     if (outcome === 'Pending' || outcome === 'Started') waiting.push(nowMs - (table.createdMs[slot] as number));
     else if (isKnownFailure(outcome, FAILURE_CLASSES[(table.failureClasses[slot] as number) - 1])) failed++;
-    else if (outcome !== 'Aborted') unknown++;
+    else if (outcome === 'Failed') lost++;
+    else if (outcome === 'Ready') unmeasured++;
+    else aborted++;
   }
   const sorted = sampleOf(table, marks, metric);
   const ages = Float64Array.from(waiting).sort();
@@ -173,7 +180,9 @@ function metricFigures(
   return {
     measured,
     failed,
-    unknown,
+    lost,
+    unmeasured,
+    aborted,
     pending: ages.length,
     uncertain,
     sumMs,
@@ -219,7 +228,10 @@ function worstOf(table: ResultTable, marks: Uint8Array, metric: Metric): WorstPo
     taken++;
     if (taken === WORST_KEPT) least = value;
   }
-  return worst.sorted().map(({ slot, value }) => ({ ...identityOf(table.read(slot)), valueMs: value }));
+  return worst.sorted().map(({ slot, value }) => {
+    const state = table.read(slot);
+    return { ...identityOf(state), createdAt: state.createdAt, valueMs: value };
+  });
 }
 
 function extreme(

@@ -158,7 +158,13 @@ const podIdentity = {
 };
 
 const worst = z
-  .array(z.object({ ...podIdentity, valueMs: signedMilliseconds('Milliseconds.') }))
+  .array(
+    z.object({
+      ...podIdentity,
+      createdAt: instant('Creation of the Pod.'),
+      valueMs: signedMilliseconds('Milliseconds.'),
+    }),
+  )
   .max(WORST_KEPT)
   .exactOptional()
   .meta({ description: 'The slowest Pods, largest value first.', ...atomicList });
@@ -197,7 +203,8 @@ const sketch = text(
 const metricNumbers = {
   count: count('Pods with a value.'),
   failed: count('Pods without a value that failed.'),
-  unknown: count('Pods without a value of which it is not known why.'),
+  lost: count('Pods without a value of which it is not known whether they failed.'),
+  unmeasured: count('Pods that became ready and did not report the value.'),
   uncertain: count('Pods with a value whose creation is known to the second only.'),
   sumMs: signedMilliseconds('Sum of the values, milliseconds.'),
   minMs: signedMilliseconds('Smallest value, milliseconds.').exactOptional(),

@@ -5,7 +5,7 @@ import type { FailureClass, Metric, Outcome } from '../../datapath/vocabulary.js
 import { coverageOf, ratioText } from '../../statistics/objective.js';
 import type { ObjectiveResult } from '../../statistics/objective.js';
 import { archivedCount } from '../../statistics/run-archive.js';
-import type { FailedPod, MetricArchive, RunArchive, Skew } from '../../statistics/run-archive.js';
+import type { FailedPod, MetricArchive, RunArchive, Skew, WorstPod } from '../../statistics/run-archive.js';
 import type { MetricFigures, RunFigures } from '../../statistics/run-figures.js';
 import type { DatapathRunStatus } from './datapath-run.schema.js';
 import type { ArchiveStatus } from './run-view.js';
@@ -100,16 +100,14 @@ function metricStatus(metric: MetricFigures): MetricStatus {
   return {
     count: metric.measured,
     failed: metric.failed,
-    unknown: metric.unknown,
+    lost: metric.lost,
+    unmeasured: metric.unmeasured,
     uncertain: metric.uncertain,
     sumMs: metric.sumMs,
     ...present('minMs', metric.minMs),
     ...present('maxMs', metric.maxMs),
     sketch: metric.sketch().toString(),
-    ...listed(
-      'worst',
-      metric.worst.map((pod) => ({ ...pod })),
-    ),
+    ...listed('worst', metric.worst.map(worstStatus)),
     ...present('meanMs', metric.meanMs === null ? null : Math.round(metric.meanMs)),
     ...present('p50Ms', metric.quantile(0.5)),
     ...present('p90Ms', metric.quantile(0.9)),
@@ -129,20 +127,22 @@ function metricStatus(metric: MetricFigures): MetricStatus {
   };
 }
 
+function worstStatus({ createdAt, ...pod }: WorstPod): NonNullable<MetricStatus['worst']>[number] {
+  return { ...pod, createdAt: formatInstant(createdAt) };
+}
+
 function numbersOf(metric: MetricArchive): ArchiveStatus['metrics'][Metric] {
   return {
     count: metric.sketch.count,
     failed: metric.failed,
-    unknown: metric.unknown,
+    lost: metric.lost,
+    unmeasured: metric.unmeasured,
     uncertain: metric.uncertain,
     sumMs: metric.sumMs,
     ...present('minMs', metric.minMs),
     ...present('maxMs', metric.maxMs),
     sketch: metric.sketch.toString(),
-    ...listed(
-      'worst',
-      metric.worst.map((pod) => ({ ...pod })),
-    ),
+    ...listed('worst', metric.worst.map(worstStatus)),
   };
 }
 

@@ -113,10 +113,14 @@ function readMetric(name: Metric, stored: ArchiveStatus['metrics'][Metric]): Met
     minMs: stored.minMs ?? null,
     maxMs: stored.maxMs ?? null,
     failed: stored.failed,
-    unknown: stored.unknown,
+    lost: stored.lost,
+    unmeasured: stored.unmeasured,
     uncertain: stored.uncertain,
     sketch,
-    worst: (stored.worst ?? []) as MetricArchive['worst'],
+    worst: (stored.worst ?? []).map(
+      ({ createdAt, ...pod }) =>
+        ({ ...pod, createdAt: parseInstant(createdAt) ?? 0n }) as MetricArchive['worst'][number],
+    ),
   };
 }
 
