@@ -21,10 +21,14 @@ export const EVIDENCE_KEPT = 256;
 /** Failures of which it isn't known whether the Pod became ready: they lower the coverage, they don't count as failed. */
 export const UNKNOWN_FAILURES: readonly FailureClass[] = ['ReportLost', 'InvalidReport'];
 
-export interface PodIdentity {
+/** By what Pods are put in order. */
+export interface PodNames {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+}
+
+export interface PodIdentity extends PodNames {
   readonly nodeName?: string;
 }
 
@@ -185,7 +189,7 @@ export function evidenceOf(state: ResultState): FailedPod {
 }
 
 /** By namespace, then name, then uid: the same order for the same Pods. */
-export function byName(a: PodIdentity, b: PodIdentity): number {
+export function byName(a: PodNames, b: PodNames): number {
   return compare(a.namespace, b.namespace) || compare(a.name, b.name) || compare(a.uid, b.uid);
 }
 

@@ -289,6 +289,10 @@ export interface Statistic {
   /** What a reader might misread */
   readonly warnings: readonly string[];
   readonly generatedAt: string;
+  /** With the parameter run: what the numbers come from. Those of an archive have quantiles within relativeError */
+  readonly source?: 'results' | 'archive' | 'results and archive';
+  /** By how much a quantile from an archive may be off, as a share of it */
+  readonly relativeError?: number;
   /** Whether every event before this answer was seen */
   readonly synced: boolean;
 }

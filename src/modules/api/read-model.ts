@@ -3,6 +3,7 @@
  * Kubernetes (but for the check of who may ask).
  */
 import type { PodObservation } from '../../datapath/pod-observation.js';
+import type { RunArchive } from '../../statistics/run-archive.js';
 import type { Store } from '../kube/resource.js';
 import type { ResultIndex } from '../results/result-index.js';
 
@@ -43,4 +44,15 @@ export abstract class ReadModel {
 
   /** The owners of Pods, or `undefined` where they aren't watched: then each existing Pod counts as one desired. */
   abstract workloads(): Iterable<Workload> | undefined;
+
+  /** What these runs keep of results that were deleted; `undefined` where they keep nothing, or there are no runs. */
+  runArchive(_runs: readonly string[]): KeptOfRuns | undefined {
+    return undefined;
+  }
+}
+
+/** The numbers of deleted results, and the slots of those that are still there although they are among them. */
+export interface KeptOfRuns {
+  readonly archive: RunArchive;
+  readonly slots: readonly number[];
 }

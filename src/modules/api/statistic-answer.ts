@@ -1,14 +1,20 @@
 /** Makes the answer of a statistic from its numbers. Pure. */
-import { formatInstant, fromEpochMs } from '../../datapath/instant.js';
+import { formatInstant, fromEpochMs, NS_PER_MS } from '../../datapath/instant.js';
 import type { Metric } from '../../datapath/vocabulary.js';
+import { archivedStatistic } from '../../statistics/archived-statistic.js';
 import { formatSelector } from '../../statistics/label-selector.js';
 import type { QuantileMethod } from '../../statistics/quantile.js';
+import { SKETCH_RELATIVE_ERROR } from '../../statistics/quantile-sketch.js';
 import { markMatching } from '../../statistics/result-filter.js';
 import type { ResultFilter } from '../../statistics/result-filter.js';
 import type { GroupKey } from '../../statistics/result-grouping.js';
 import type { ResultTable } from '../../statistics/result-table.js';
+import { archivedCount, byName } from '../../statistics/run-archive.js';
+import type { WorstPod as KeptPod } from '../../statistics/run-archive.js';
+import { runFigures } from '../../statistics/run-figures.js';
 import { computeStatistic } from '../../statistics/statistic.js';
 import type { Statistic } from '../../statistics/statistic.js';
+import type { KeptOfRuns } from './read-model.js';
 import { METRIC_NAMES } from './statistic.schema.js';
 import type { StatisticAnswer } from './statistic.schema.js';
 
@@ -21,14 +27,18 @@ export interface StatisticRequest {
   readonly method: QuantileMethod;
   readonly quantiles: readonly number[];
   readonly groupBy?: GroupKey;
+  /** What the runs of the filter keep of deleted results, where they keep something. */
+  readonly kept?: KeptOfRuns | undefined;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
   readonly synced: boolean;
 }
 
 export function statisticAnswer(table: ResultTable, request: StatisticRequest): StatisticAnswer {
-  const { metric, filter, topN, method, quantiles, groupBy, nowMs, synced } = request;
-  const answer = computeStatistic(table, markMatching(table, filter), {
+  const { metric, filter, topN, method, quantiles, groupBy, nowMs, synced, kept } = request;
+  const marks = markMatching(table, filter);
+  for (const slot of kept?.slots ?? []) marks[slot] = 0;
+  const answer = computeStatistic(table, marks, {
     metric,
     method,
     quantiles: [...FIXED, ...quantiles],
@@ -36,17 +46,32 @@ export function statisticAnswer(table: ResultTable, request: StatisticRequest): 
     nowMs,
     ...(groupBy === undefined ? {} : { groupBy }),
   });
-  const { whole } = answer;
+  // An archive has no labels, nodes or instants of single Pods: it answers only the question for the whole run.
+  const archive = kept !== undefined && selectsByRunAlone(filter) ? kept.archive : undefined;
+  const figures = archive === undefined ? undefined : runFigures(table, marks, archive, nowMs);
+  const whole = figures === undefined ? answer.whole : archivedStatistic(figures, metric, [...FIXED, ...quantiles]);
+  const worst = answer.worst.map((slot) => worstPod(table, slot, metric));
+  const failed = answer.failed.map((slot) => podName(table, slot));
   return {
     metric: METRIC_NAMES[metric],
     unit: 'ms',
     ...numbersOf(whole),
     quantiles: Object.fromEntries(quantiles.map((q, i) => [String(q), rounded(whole.quantiles[FIXED.length + i])])),
     histogram: whole.histogram.map(({ le, count }) => ({ le, count })),
-    worstPods: answer.worst.map((slot) => worstPod(table, slot, metric)),
-    failedPods: answer.failed.map((slot) => podName(table, slot)),
+    worstPods:
+      archive === undefined
+        ? worst
+        : [...worst, ...archive.metrics[metric].worst.map((pod) => keptWorstPod(pod, metric))]
+            .toSorted((a, b) => b.value - a.value || byName(a, b))
+            .slice(0, topN),
+    failedPods:
+      archive === undefined
+        ? failed
+        : [...failed, ...archive.failed.map(({ failureClass: _, message: __, ...pod }) => pod)]
+            .toSorted(byName)
+            .slice(0, topN),
     uncertaintyMs: whole.uncertaintyMs,
-    method,
+    method: archive === undefined ? method : 'nearest-rank',
     namespace: (filter.namespaces ?? []).join(','),
     selector: filter.selector === undefined ? '' : formatSelector(filter.selector),
     ...(groupBy === undefined
@@ -56,10 +81,42 @@ export function statisticAnswer(table: ResultTable, request: StatisticRequest): 
           groups: answer.groups.map(({ key, statistic }) => ({ key, ...numbersOf(statistic) })),
           groupCount: answer.groupCount,
         }),
-    warnings: warningsOf(whole, method, answer.groupCount - answer.groups.length),
+    warnings: [
+      ...warningsOf(whole, archive === undefined ? method : 'nearest-rank', answer.groupCount - answer.groups.length),
+      ...archiveWarnings(request, archive !== undefined),
+    ],
+    ...(filter.runs === undefined
+      ? {}
+      : archive === undefined
+        ? { source: 'results' as const, relativeError: 0 }
+        : {
+            source: figures?.archived === figures?.pods ? ('archive' as const) : ('results and archive' as const),
+            relativeError: SKETCH_RELATIVE_ERROR,
+          }),
     generatedAt: formatInstant(fromEpochMs(nowMs)),
     synced,
   };
+}
+
+function selectsByRunAlone(filter: ResultFilter): boolean {
+  const { namespaces, selector, nodes, outcomes, failureClasses, sinceMs, untilMs } = filter;
+  return (
+    (selector === undefined || selector.requirements.length === 0) &&
+    [namespaces, nodes, outcomes, failureClasses, sinceMs, untilMs].every((part) => part === undefined)
+  );
+}
+
+function archiveWarnings({ kept, method, groupBy, topN }: StatisticRequest, used: boolean): string[] {
+  if (kept === undefined) return [];
+  const results = counted(archivedCount(kept.archive), 'deleted result');
+  if (!used) return [`${results} of the run can only be asked for as a whole, by the parameter run alone: left out.`];
+  const warnings = [`${results} of the run come from its archive: quantiles are within 1 % of the exact ones.`];
+  if (method !== 'nearest-rank') warnings.push('An archive knows the method nearest-rank alone: it was used.');
+  if (groupBy !== undefined) warnings.push('Groups are of the results that are left: an archive has none.');
+  if (topN > kept.archive.failed.length || topN > 10) {
+    warnings.push('An archive keeps the 10 slowest Pods and the first 20 failed ones.');
+  }
+  return warnings;
 }
 
 type Numbers = Omit<NonNullable<StatisticAnswer['groups']>[number], 'key'>;
@@ -111,6 +168,16 @@ function worstPod(table: ResultTable, slot: number, metric: Metric): StatisticAn
     createdAt: formatInstant(state.createdAt),
     ...(measured === undefined ? {} : { measuredTs: formatInstant(measured) }),
     value: table.values(metric)[slot] as number,
+  };
+}
+
+function keptWorstPod({ createdAt, valueMs, ...pod }: KeptPod, metric: Metric): StatisticAnswer['worstPods'][number] {
+  return {
+    ...pod,
+    createdAt: formatInstant(createdAt),
+    // A delay counts from the start of the Pod, of which an archive knows nothing.
+    ...(metric === 'datapathDelay' ? {} : { measuredTs: formatInstant(createdAt + BigInt(valueMs) * NS_PER_MS) }),
+    value: valueMs,
   };
 }
 

@@ -89,6 +89,16 @@ export const StatisticAnswer = z
     groupCount: count.optional().describe('How many groups there are; at most 1000 are listed'),
     warnings: z.array(z.string()).describe('What a reader might misread'),
     generatedAt: dateTime,
+    source: z
+      .enum(['results', 'archive', 'results and archive'])
+      .optional()
+      .describe(
+        'With the parameter run: what the numbers come from. Those of an archive have quantiles within relativeError',
+      ),
+    relativeError: z
+      .number()
+      .optional()
+      .describe('By how much a quantile from an archive may be off, as a share of it'),
     synced: z.boolean().describe('Whether every event before this answer was seen'),
   })
   .meta({ id: 'Statistic' });

@@ -47,6 +47,7 @@ export class StatisticsController {
       method: query.method,
       quantiles: query.quantiles ?? [],
       ...(query.groupBy === undefined ? {} : { groupBy: query.groupBy }),
+      kept: query.run === undefined ? undefined : this.model.runArchive(query.run),
       nowMs,
       synced: this.model.synced,
     });

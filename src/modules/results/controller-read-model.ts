@@ -4,7 +4,7 @@ import { SETTINGS } from '../../settings/settings.js';
 import type { Settings } from '../../settings/settings.js';
 import { matchesSelector, parseSelector } from '../../statistics/label-selector.js';
 import { ReadModel } from '../api/read-model.js';
-import type { Workload, WorkloadKind } from '../api/read-model.js';
+import type { KeptOfRuns, Workload, WorkloadKind } from '../api/read-model.js';
 import type { Store } from '../kube/resource.js';
 import { InjectStore, OperatorEngine } from '../operator/index.js';
 import { PODS } from '../pods/pod.resource.js';
@@ -18,6 +18,7 @@ import {
   STATEFUL_SETS,
 } from '../pods/workload.resource.js';
 import type { WorkloadView } from '../pods/workload.resource.js';
+import { RunDirectory } from '../runs/run-directory.js';
 import { ResultIndex } from './result-index.js';
 
 /** What the API reads: the index, and the caches of Pods and their owners, of this replica. */
@@ -37,6 +38,7 @@ export class ControllerReadModel extends ReadModel {
     @InjectStore(DAEMON_SETS) daemonSets: Store<WorkloadView>,
     @InjectStore(JOBS) jobs: Store<WorkloadView>,
     @InjectStore(REPLICATION_CONTROLLERS) replicationControllers: Store<WorkloadView>,
+    private readonly runs: RunDirectory,
     @Inject(SETTINGS) settings: Settings,
   ) {
     super();
@@ -61,6 +63,10 @@ export class ControllerReadModel extends ReadModel {
 
   get synced(): boolean {
     return this.engine.synced;
+  }
+
+  override runArchive(names: readonly string[]): KeptOfRuns | undefined {
+    return this.runs.kept(names);
   }
 
   /** The owners whose Pods are measured: their template says so, or one of their Pods is (an injected reporter). */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { archivedCount, emptyArchive, mergeArchives } from '../../statistics/run-archive.js';
 import type { RunArchive } from '../../statistics/run-archive.js';
 import { markMatching } from '../../statistics/result-filter.js';
 import { runFigures } from '../../statistics/run-figures.js';
@@ -53,6 +54,13 @@ export class RunDirectory {
     const marks = this.livingMarks([run]);
     for (const podUid of archivedPods) unmark(marks, table.slotOf(podUid));
     return runFigures(table, marks, archive, nowMs);
+  }
+
+  /** What these runs keep of deleted results; `undefined` where they keep nothing. */
+  kept(names: readonly string[]): { readonly archive: RunArchive; readonly slots: readonly number[] } | undefined {
+    const runs = [...new Set(names)].flatMap((name) => this.runs.get(name) ?? []);
+    const archive = runs.map((run) => run.archive).reduce(mergeArchives, emptyArchive());
+    return archivedCount(archive) === 0 ? undefined : { archive, slots: this.archivedSlots(runs) };
   }
 
   /** One byte per slot of the table, 1 for each result of these runs that isn't in an archive. */
