@@ -76,6 +76,11 @@ export interface OperatorOptions extends Selection {
   readonly predicate?: Predicate<Projected> | undefined;
   /** Further resources whose changes concern its keys. */
   readonly watches?: readonly WatchSpec[] | undefined;
+  /**
+   * Keys that no cache names and that are to run too when this replica begins to run, such as those of objects that came and went
+   * while no replica led. Default: none.
+   */
+  readonly moreKeys?: (() => Iterable<string>) | undefined;
   /** Keys that run at once. Default 4: enough to hide the API server's latency, small beside its flow control. */
   readonly maxConcurrentReconciles?: number | undefined;
   /** After so long a run's signal is aborted. Default 60,000: the API server's own limit for a request. */

@@ -106,7 +106,7 @@ export class OperatorRunner extends BaseOperator {
     return [...this.#parts].filter((part) => !part.reflector.synced).map((part) => resourceName(part.scope.resource));
   }
 
-  /** Starts to run: every key that the caches name is queued once. */
+  /** Starts to run: every key that the caches or `moreKeys` name is queued once. */
   activate(): void {
     if (this.#active) return;
     this.#active = true;
@@ -303,6 +303,11 @@ export class OperatorRunner extends BaseOperator {
     for (const spec of options.watches) {
       if (spec.toKeys === noKeys) continue;
       await this.#queueEach(epoch, this.#context.registry.store(spec.resource).values(), spec.toKeys);
+    }
+    for (const key of options.moreKeys?.() ?? []) {
+      if (this.#context.budget.spent()) await this.#context.budget.nextTurn();
+      if (epoch !== this.#epoch) return;
+      this.pool.add(key, 'start', 'background');
     }
   }
 

@@ -119,6 +119,7 @@ export class DatapathResultReconciler {
   operatorOptions(): Partial<OperatorOptions> {
     return {
       maxConcurrentReconciles: this.settings.maxConcurrentReconciles,
+      moreKeys: () => this.#unstoredKeys(),
       ...(this.settings.namespaces.length === 0 ? {} : { namespaces: this.settings.namespaces }),
       ...(this.settings.labelSelector === ''
         ? {}
@@ -134,6 +135,17 @@ export class DatapathResultReconciler {
             ],
           }),
     };
+  }
+
+  /** Pods that came and went while this replica watched and none led: no cache names them, and their results aren't made yet. */
+  *#unstoredKeys(): IterableIterator<string> {
+    for (const uid of this.index.table.uids()) {
+      if (this.pods.getByUid(uid) !== undefined) continue;
+      const state = this.index.get(uid);
+      if (state === undefined) continue;
+      const key = keyOf(state.namespace, uid);
+      if (this.results.get(key) === undefined) yield key;
+    }
   }
 
   @OnEvent(PODS)
