@@ -18,7 +18,7 @@ import {
 } from '../../tools/controller/deployment.js';
 import { checkInvariants } from '../../tools/invariants/check-invariants.js';
 import { formatVerdict } from '../../tools/invariants/check.js';
-import { PodChurn, seeded } from './pod-churn.js';
+import { PodChurn, seeded } from '../support/pod-churn.js';
 import { probe } from './process-probe.js';
 import type { Probe } from './process-probe.js';
 import { floors, slope } from './trend.js';
@@ -161,6 +161,7 @@ async function judge(samples: readonly Probe[], last: Probe, churn: PodChurn): P
   say(`requests            ${(requests / minutes).toFixed(0)}/min, ${(requests / created).toFixed(2)} for each Pod`);
   say(`index, queue        ${last.results} results (${items.length} stored), ${last.queueDepth} keys at rest`);
   say(`event loop          ${Math.max(...samples.map((one) => one.eventLoopDelayMs))} ms at most`);
+  say(`writes in vain      ${verdict.counts.writesForNothing}, for results that were gone already`);
   say(formatVerdict(verdict).at(-1) ?? '');
   for (const finding of findings) say(finding);
   say(findings.length === 0 ? 'soak: passed' : `soak: FAILED (SEED=${seed})`);

@@ -163,6 +163,13 @@ describe('Frugal', () => {
     ]);
   });
 
+  it('counts a request for a result that is gone by itself', () => {
+    const log = goodLog().result('delete', { podUid: 'a', by: 'somebody' }).result('patch', { podUid: 'a', code: 404 });
+    const { violations, counts } = judged(log.pod('delete', 'a'));
+    expect(violations).toEqual([]);
+    expect(counts).toMatchObject({ writesForNothing: 1, mostWritesPerPod: 2 });
+  });
+
   it('is broken by a write that changes nothing', () => {
     const log = new HandMadeLog();
     log.watch();
@@ -192,6 +199,22 @@ describe('Frugal', () => {
     const verdict = judged(log, { controllers: 2 }, 'two');
     expect(verdict.violations).toEqual([]);
     expect(verdict.counts).toMatchObject({ interruptedPods: 1, mostWritesPerPod: 0, mostWritesPerInterruptedPod: 3 });
+  });
+});
+
+describe('Frugal under faults', () => {
+  it('allows a repetition to a Pod that met one, and to no other', () => {
+    const log = new HandMadeLog();
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a' });
+    const from = log.now;
+    log.result('create', { podUid: 'a', code: 409 });
+    const faults = { intended: 1, happened: [{ from, to: log.now }] };
+    log.result('patch', { podUid: 'a', status: status('Pending', { startedAt: at(1) }) });
+    expect(broken(log, { faults })).toEqual([]);
+    log.pass(10).pod('create', 'b').result('create', { podUid: 'b' }).result('create', { podUid: 'b', code: 409 });
+    log.result('patch', { podUid: 'b', status: status('Pending', { startedAt: at(1) }) });
+    expect(broken(log, { faults })).toEqual([expect.stringMatching(/^Frugal: x\/pod-b cost 3 writes, 2 at most/)]);
   });
 });
 
@@ -320,7 +343,7 @@ describe('Ran', () => {
         controllers: 2,
         leaderChanges: 1,
         deletions: 1,
-        faults: { intended: 3, happened: 2 },
+        faults: { intended: 3, happened: [{ from: 0, to: 1 }] },
         answers: [],
         samples: [],
         leaderElection: false,
@@ -329,9 +352,20 @@ describe('Ran', () => {
       'Ran: 1 controller processes, 2 were intended',
       'Ran: 0 changes of the leader, 1 were intended',
       'Ran: 0 deletions of Pods, 1 were intended',
-      'Ran: 2 faults, 3 were intended',
+      'Ran: 1 faults, 3 were intended',
       'Ran: no answer of the API was taken',
       'Ran: no process was measured',
     ]);
+  });
+});
+
+describe('a run on a control plane that served others before', () => {
+  it('is judged from its beginning on, with the watch and the lease that were there', () => {
+    const log = new HandMadeLog().lease('one');
+    log.watch();
+    log.pod('create', 'old').pass(5).lease('one');
+    const since = log.now;
+    log.pod('create', 'a').result('create', { podUid: 'a' }).pod('create', 'b');
+    expect(broken(log, { since, patienceMs: 5_000 })).toEqual(['Complete: x/pod-b (b) has no result']);
   });
 });

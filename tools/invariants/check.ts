@@ -21,7 +21,7 @@ import type { History } from './history.js';
 import { complete, honest } from './pod-rules.js';
 import { firstWins, legal, unique } from './result-rules.js';
 import { Run } from './run.js';
-import { bounded, busiestMinute, fenced, frugal, interruptionsOf } from './write-rules.js';
+import { bounded, busiestMinute, fenced, frugal, interruptionsOf, meetsFault } from './write-rules.js';
 
 export const CONTROLLER_USER = 'system:serviceaccount:datapath-observer:datapath-controller';
 export const LEASE_NAME = 'datapath-controller';
@@ -74,7 +74,7 @@ function emptiness(counts: Counts, expectations: Expectations): string[] {
   atLeast('changes of the leader', counts.leaderChanges, expectations.leaderChanges ?? 0);
   atLeast('deletions of Pods', counts.deletions, expectations.deletions ?? 0);
   if (expectations.leaderElection === true && counts.leaseWrites === 0) missing.push('nobody wrote the lease');
-  if (faults !== undefined) atLeast('faults', faults.happened, faults.intended);
+  if (faults !== undefined) atLeast('faults', faults.happened.length, faults.intended);
   if (answers?.length === 0) missing.push('no answer of the API was taken');
   if (samples?.length === 0) missing.push('no process was measured');
   return missing;
@@ -86,25 +86,27 @@ function countsOf(run: Run): Counts {
   let interruptedPods = 0;
   for (const pod of run.pods) {
     const writes = run.attemptsFor(pod).length;
-    if (interruptionsOf(run, pod) > 0) {
+    if (interruptionsOf(run, pod) > 0 || meetsFault(run, pod)) {
       interruptedPods++;
       mostWritesPerInterruptedPod = Math.max(mostWritesPerInterruptedPod, writes);
     } else mostWritesPerPod = Math.max(mostWritesPerPod, writes);
   }
   const { history, expectations } = run;
+  const since = expectations.since ?? Number.NEGATIVE_INFINITY;
   const minutes = [...history.actors.values()].map((actor) => busiestMinute(actor.requests)?.count ?? 0);
   return {
     events: history.events,
     pods: run.pods.length,
     results: history.results.length,
     writes: history.attempts.length,
+    writesForNothing: run.writesForNothing,
     mostWritesPerPod,
     interruptedPods,
     mostWritesPerInterruptedPod,
     deletions: run.pods.filter((pod) => pod.deletedAt !== undefined).length,
-    controllers: new Set(history.watches.map((watch) => watch.actor)).size,
+    controllers: new Set(history.watches.filter(({ to = since }) => to >= since).map((watch) => watch.actor)).size,
     leaseWrites: history.leaseWrites.length,
-    leaderChanges: run.leaderChanges().length,
+    leaderChanges: run.leaderChanges().filter(({ at }) => at >= since).length,
     answers: expectations.answers?.length ?? 0,
     samples: expectations.samples?.length ?? 0,
     mostRequestsPerMinute: Math.max(0, ...minutes),
@@ -123,7 +125,7 @@ export function formatVerdict(verdict: Verdict, perInvariant = 5): string[] {
   const interrupted =
     counts.interruptedPods === 0
       ? ''
-      : `, ${counts.mostWritesPerInterruptedPod} for the ${counts.interruptedPods} that a kill or a change of leader met`;
+      : `, ${counts.mostWritesPerInterruptedPod} for the ${counts.interruptedPods} that a kill, a fault or a change of leader met`;
   const names = new Set(violations.map((violation) => violation.invariant));
   lines.push(
     `invariants: ${counts.pods} Pods, ${counts.writes} writes (at most ${counts.mostWritesPerPod} a Pod${interrupted}), ` +

@@ -57,6 +57,12 @@ export interface Limits {
   readonly requestsPerChange?: number;
 }
 
+/** From the beginning of a fault until everything worked again, milliseconds since the epoch. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface Expectations {
   /** The fewest Pods with a reporter that must have been made. */
   readonly pods: number;
@@ -64,8 +70,8 @@ export interface Expectations {
   readonly controllers?: number;
   /** The fewest times that the lease must have gone from one holder to another. Default 0. */
   readonly leaderChanges?: number;
-  /** Faults that were to be made, and those that were. */
-  readonly faults?: { readonly intended: number; readonly happened: number };
+  /** Faults that were to be made, and when those that were lasted. A Pod that met one may cost more writes. */
+  readonly faults?: { readonly intended: number; readonly happened: readonly Span[] };
   /** Fewest deletions of Pods. Default 0. */
   readonly deletions?: number;
   /** Whether only the holder of the lease may write. Default: whether a lease was written at all. */
@@ -95,6 +101,8 @@ export interface Counts {
   readonly results: number;
   /** Requests of controllers that asked to write a result. */
   readonly writes: number;
+  /** Those of them that came for a result which was gone already. */
+  readonly writesForNothing: number;
   /** The most of them for one Pod that no kill and no change of leader met. */
   readonly mostWritesPerPod: number;
   /** Pods whose measurement was met by one. */

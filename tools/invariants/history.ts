@@ -129,26 +129,23 @@ export class HistoryBuilder {
   }
 
   add(event: AuditEvent): void {
-    if (epochMsOf(event.requestReceivedTimestamp) < (this.#options.since ?? Number.NEGATIVE_INFINITY)) return;
-    this.#events++;
     const at = epochMsOf(event.stageTimestamp);
-    this.#first = Math.min(this.#first, epochMsOf(event.requestReceivedTimestamp));
-    this.#last = Math.max(this.#last, at);
+    const receivedAt = epochMsOf(event.requestReceivedTimestamp);
     const byController = event.user.username === this.#options.controllerUser;
-    if (byController) this.#onActor(event, at);
-    if (event.objectRef === undefined) return;
-    const { resource, namespace } = event.objectRef;
-    if (resource === 'pods' && event.verb === 'watch' && byController) {
-      this.#onWatch(event, at);
-      return;
-    }
-    if (event.stage !== 'ResponseComplete' || !isWrite(event)) return;
-    if (resource === 'leases' && event.objectRef.name === this.#options.leaseName) {
+    const { resource, namespace, name } = event.objectRef ?? { resource: '' };
+    const completed = event.stage === 'ResponseComplete';
+    // Who watches and who leads may have begun before the run that is judged.
+    if (resource === 'pods' && event.verb === 'watch' && byController) this.#onWatch(event, at);
+    if (resource === 'leases' && name === this.#options.leaseName && completed && isWrite(event))
       this.#onLease(event, at);
-      return;
-    }
+    if (receivedAt < (this.#options.since ?? Number.NEGATIVE_INFINITY)) return;
+
+    this.#events++;
+    this.#first = Math.min(this.#first, receivedAt);
+    this.#last = Math.max(this.#last, at);
+    if (byController) this.#onActor(event, receivedAt, at);
     const { namespaces } = this.#options;
-    if (namespaces !== undefined && !namespaces.includes(namespace ?? '')) return;
+    if (!completed || !isWrite(event) || (namespaces !== undefined && !namespaces.includes(namespace ?? ''))) return;
     if (resource === 'pods') this.#onPod(event, at);
     else if (resource === 'datapathresults') this.#onResult(event, at, byController);
   }
@@ -171,17 +168,17 @@ export class HistoryBuilder {
     };
   }
 
-  #onActor(event: AuditEvent, at: number): void {
+  #onActor(event: AuditEvent, receivedAt: number, at: number): void {
     const actor = actorOf(event);
     let known = this.#actors.get(actor);
     if (known === undefined) {
-      known = { actor, first: epochMsOf(event.requestReceivedTimestamp), last: at, requests: [] };
+      known = { actor, first: receivedAt, last: at, requests: [] };
       this.#actors.set(actor, known);
     }
     known.last = Math.max(known.last, at);
     // A watch has two lines; its end is no request.
     if (event.stage !== 'ResponseComplete' || event.verb !== 'watch') {
-      known.requests.push(epochMsOf(event.requestReceivedTimestamp));
+      known.requests.push(receivedAt);
     }
   }
 

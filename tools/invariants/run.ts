@@ -17,6 +17,9 @@ export class Run {
   readonly interruptions: readonly number[];
   readonly #results = new Map<string, ResultHistory[]>();
   readonly #attempts = new Map<string, WriteAttempt[]>();
+  readonly #goneAt = new Map<string, number>();
+  /** Requests for results that were gone already. */
+  writesForNothing = 0;
 
   constructor(
     readonly history: History,
@@ -31,16 +34,29 @@ export class Run {
       (a, b) => a - b,
     );
     for (const result of history.results) push(this.#results, result.podUid, result);
-    for (const attempt of history.attempts) push(this.#attempts, attempt.key, attempt);
+    for (const { key, deletedAt } of history.results) if (deletedAt !== undefined) this.#goneAt.set(key, deletedAt);
+    for (const attempt of history.attempts) {
+      if (this.#foundNothing(attempt)) this.writesForNothing++;
+      else push(this.#attempts, attempt.key, attempt);
+    }
   }
 
   resultsOf(podUid: string): readonly ResultHistory[] {
     return this.#results.get(podUid) ?? [];
   }
 
-  /** The requests to write the result of a Pod. */
+  /** The requests to write the result of a Pod, without those for one that was gone already. */
   attemptsFor(pod: PodHistory): readonly WriteAttempt[] {
     return this.#attempts.get(`${pod.namespace}/dpresult-${pod.uid}`) ?? [];
+  }
+
+  /**
+   * Whether a request came for a result whose deletion the cache hadn't seen yet, and found nothing. It costs the API server little,
+   * and says nothing of what a Pod costs; it is counted by itself.
+   */
+  #foundNothing(attempt: WriteAttempt): boolean {
+    const goneAt = this.#goneAt.get(attempt.key);
+    return attempt.code === 404 && goneAt !== undefined && goneAt <= attempt.at;
   }
 
   /** The lease writes by which it got another holder. The first holder is no change. */
@@ -58,6 +74,12 @@ export class Run {
   /** How many interruptions fell into a span of time. One that came just before is counted: its requests were under way. */
   interruptionsWithin(from: number, to: number): number {
     return this.interruptions.filter((at) => at >= from - 1_000 && at <= to).length;
+  }
+
+  /** Whether a fault was there in a span of time: then requests are tried again, and only `Bounded` limits them. */
+  metFault(from: number, to: number): boolean {
+    const faults = this.expectations.faults?.happened ?? [];
+    return faults.some((fault) => fault.to >= from - 1_000 && fault.from <= to);
   }
 
   /** When a controller was watching this Pod while it existed, and lived on long enough to write about it. */
@@ -84,8 +106,8 @@ export class Run {
     const results = this.resultsOf(pod.uid);
     const moves = results.flatMap(lateSuccesses).length;
     const madeAgain = Math.max(0, results.length - 1) * 2;
-    // The finalizer comes off once the numbers are kept; that may be asked for again before the cache has seen it.
-    const released = 2 * results.filter((result) => result.versions.some(isEnding)).length;
+    // The finalizer comes off once the numbers are kept.
+    const released = results.filter((result) => result.versions.some(isEnding)).length;
     const lingered = Math.floor((end - pod.createdAt) / LINGER_MS);
     return 2 + relabelled + moves + madeAgain + released + lingered;
   }

@@ -10,6 +10,7 @@ export function frugal(run: Run): string[] {
   for (const pod of run.pods) {
     const attempts = run.attemptsFor(pod);
     const allowed = run.allowedWrites(pod) + 2 * interruptionsOf(run, pod);
+    if (meetsFault(run, pod)) continue;
     if (attempts.length > allowed) {
       const list = attempts.map(({ verb, code }) => `${verb} ${code}`).join(', ');
       broken.push(`${pod.namespace}/${pod.name} cost ${attempts.length} writes, ${allowed} at most: ${list}`);
@@ -34,6 +35,10 @@ export function frugal(run: Run): string[] {
 export function interruptionsOf(run: Run, pod: PodHistory): number {
   const last = run.attemptsFor(pod).at(-1)?.at ?? Number.POSITIVE_INFINITY;
   return run.interruptionsWithin(pod.createdAt, last);
+}
+
+export function meetsFault(run: Run, pod: PodHistory): boolean {
+  return run.metFault(pod.createdAt, run.attemptsFor(pod).at(-1)?.at ?? Number.POSITIVE_INFINITY);
 }
 
 /** Every write of a result arrives while its author holds the lease, and the lease is in force. */

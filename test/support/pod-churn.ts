@@ -1,4 +1,5 @@
 /** Pods that come and go without end, as users make them: annotated, relabelled, deleted early or late, made again by the same name. */
+import { setMaxListeners } from 'node:events';
 import { isNotFound } from '../../src/modules/kube/kube-api-error.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import type { KubeObject, ObjectKey } from '../../src/modules/kube/resource.js';
@@ -17,6 +18,8 @@ export interface ChurnOptions {
   readonly slots: number;
   /** 0 to 1, as `Math.random`. */
   readonly random: () => number;
+  /** Whether failures are expected, since the API server goes away: then they are only counted. Default false. */
+  readonly retry?: boolean;
 }
 
 /** How often results of Pods that are gone are looked for, milliseconds. */
@@ -34,6 +37,8 @@ export class PodChurn {
 
   constructor(options: ChurnOptions) {
     this.#options = options;
+    // Each slot listens.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   start(): void {
@@ -54,13 +59,11 @@ export class PodChurn {
       try {
         await this.#live(key);
       } catch (error) {
-        // Told in the end: a soak in which users fail has shown nothing.
-        this.counts.failures++;
-        process.stderr.write(`soak: ${name}: ${String(error)}\n`);
+        this.#failed(`${name}: ${String(error)}`);
+        await this.#pause(500 * (1 + random()));
         await client.delete(PODS, key, { gracePeriodSeconds: 0 }).catch((failure: unknown) => {
-          if (!isNotFound(failure)) process.stderr.write(`soak: ${name} stays: ${String(failure)}\n`);
+          if (!isNotFound(failure)) this.#failed(`${name} stays: ${String(failure)}`);
         });
-        await this.#pause(1_000 * (1 + random()));
       }
     }
   }
@@ -98,19 +101,31 @@ export class PodChurn {
     await this.#options.client.patch(PODS, key, { metadata }, { kind: 'merge' });
   }
 
+  /** A user's failure: told in the end, or the run has shown nothing. */
+  #failed(what: string): void {
+    this.counts.failures++;
+    if (this.#options.retry !== true) process.stderr.write(`churn: ${what}\n`);
+  }
+
   async #sweep(): Promise<void> {
-    const { client, namespace } = this.#options;
     while (!this.#stop.signal.aborted) {
       await this.#pause(SWEEP_EVERY_MS);
-      const { items } = await client.list<Result>(DATAPATH_RESULTS, { namespace });
-      for (const result of items) {
-        const uid = result.spec.podRef.uid;
-        const goneAt = this.#goneAt.get(uid);
-        if (goneAt === undefined || Date.now() - goneAt < KEEP_MS || result.status?.outcome === undefined) continue;
-        await client.delete(DATAPATH_RESULTS, { namespace, name: result.metadata.name });
-        this.#goneAt.delete(uid);
-        this.counts.resultsDeleted++;
-      }
+      await this.#sweepOnce().catch((error: unknown) => {
+        this.#failed(`the sweep: ${String(error)}`);
+      });
+    }
+  }
+
+  async #sweepOnce(): Promise<void> {
+    const { client, namespace } = this.#options;
+    const { items } = await client.list<Result>(DATAPATH_RESULTS, { namespace });
+    for (const result of items) {
+      const uid = result.spec.podRef.uid;
+      const goneAt = this.#goneAt.get(uid);
+      if (goneAt === undefined || Date.now() - goneAt < KEEP_MS || result.status?.outcome === undefined) continue;
+      await client.delete(DATAPATH_RESULTS, { namespace, name: result.metadata.name });
+      this.#goneAt.delete(uid);
+      this.counts.resultsDeleted++;
     }
   }
 
