@@ -52,7 +52,7 @@ function deviation(sketch: QuantileSketch): number {
 
 /** The buckets up to the last that holds a value. */
 function histogramOf(sketch: QuantileSketch): HistogramBucket[] {
-  const counts = new Array<number>(BUCKETS_MS.length + 1).fill(0);
+  const counts = Array.from({ length: BUCKETS_MS.length + 1 }, () => 0);
   let last = -1;
   for (const [value, count] of sketch.values()) {
     const found = BUCKETS_MS.findIndex((bound) => value <= bound);

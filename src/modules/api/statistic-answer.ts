@@ -10,7 +10,7 @@ import type { ResultFilter } from '../../statistics/result-filter.js';
 import type { GroupKey } from '../../statistics/result-grouping.js';
 import type { ResultTable } from '../../statistics/result-table.js';
 import { archivedCount, byName } from '../../statistics/run-archive.js';
-import type { WorstPod as KeptPod } from '../../statistics/run-archive.js';
+import type { FailedPod, WorstPod as KeptPod } from '../../statistics/run-archive.js';
 import { runFigures } from '../../statistics/run-figures.js';
 import { computeStatistic } from '../../statistics/statistic.js';
 import type { Statistic } from '../../statistics/statistic.js';
@@ -67,9 +67,7 @@ export function statisticAnswer(table: ResultTable, request: StatisticRequest): 
     failedPods:
       archive === undefined
         ? failed
-        : [...failed, ...archive.failed.map(({ failureClass: _, message: __, ...pod }) => pod)]
-            .toSorted(byName)
-            .slice(0, topN),
+        : [...failed, ...archive.failed.map(keptFailedPod)].toSorted(byName).slice(0, topN),
     uncertaintyMs: whole.uncertaintyMs,
     method: archive === undefined ? method : 'nearest-rank',
     namespace: (filter.namespaces ?? []).join(','),
@@ -169,6 +167,10 @@ function worstPod(table: ResultTable, slot: number, metric: Metric): StatisticAn
     ...(measured === undefined ? {} : { measuredTs: formatInstant(measured) }),
     value: table.values(metric)[slot] as number,
   };
+}
+
+function keptFailedPod({ namespace, name, uid, nodeName }: FailedPod): StatisticAnswer['failedPods'][number] {
+  return { namespace, name, uid, ...(nodeName === undefined ? {} : { nodeName }) };
 }
 
 function keptWorstPod({ createdAt, valueMs, ...pod }: KeptPod, metric: Metric): StatisticAnswer['worstPods'][number] {
