@@ -46,6 +46,17 @@ describe('a good log', () => {
     expect(broken(goodLog().pod('create', 'plain', { reporter: false }))).toEqual([]);
   });
 
+  it('may lack the end of a watch whose API server was killed', () => {
+    const log = new HandMadeLog();
+    log.watch('one');
+    const end = log.pass(5).watch('one');
+    end();
+    log.pass(5).pod('create', 'b').pod('delete', 'b');
+    log.watch('two');
+    log.pod('create', 'a').result('create', { podUid: 'a', by: 'two' }).pass(20).read('two');
+    expect(broken(log, { controllers: 2, atRest: true })).toEqual([]);
+  });
+
   it('may have a Pod that lived and ended while no controller ran', () => {
     const log = new HandMadeLog();
     const end = log.watch();

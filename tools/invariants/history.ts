@@ -70,7 +70,7 @@ export interface LeaseWrite {
   readonly transitions: number;
 }
 
-/** A watch of Pods by a controller. Without an end it was open when the log was read. */
+/** A watch of Pods by a controller. Without an end it was open at the end of the log. */
 export interface PodWatch {
   readonly actor: string;
   readonly namespace: string | undefined;
@@ -98,6 +98,8 @@ export interface History {
   readonly watches: readonly PodWatch[];
   /** The controller processes, by credential. */
   readonly actors: ReadonlyMap<string, ActorHistory>;
+  /** When somebody else than a controller wrote a Pod or a result, anywhere and at any time: what makes controllers ask. */
+  readonly changes: readonly number[];
 }
 
 export interface HistoryOptions {
@@ -120,6 +122,7 @@ export class HistoryBuilder {
   readonly #leaseWrites: LeaseWrite[] = [];
   readonly #watches = new Map<string, PodWatch>();
   readonly #actors = new Map<string, ActorHistory>();
+  readonly #changes: number[] = [];
   #events = 0;
   #first = Number.POSITIVE_INFINITY;
   #last = Number.NEGATIVE_INFINITY;
@@ -138,6 +141,8 @@ export class HistoryBuilder {
     if (resource === 'pods' && event.verb === 'watch' && byController) this.#onWatch(event, at);
     if (resource === 'leases' && name === this.#options.leaseName && completed && isWrite(event))
       this.#onLease(event, at);
+    const measured = resource === 'pods' || resource === 'datapathresults';
+    if (measured && completed && isWrite(event) && !byController) this.#changes.push(at);
     if (receivedAt < (this.#options.since ?? Number.NEGATIVE_INFINITY)) return;
 
     this.#events++;
@@ -163,8 +168,9 @@ export class HistoryBuilder {
       results: [...this.#results.values()],
       attempts: this.#attempts,
       leaseWrites: this.#leaseWrites.toSorted((a, b) => a.version - b.version),
-      watches: [...this.#watches.values()],
+      watches: closeSuperseded([...this.#watches.values()]),
       actors: this.#actors,
+      changes: this.#changes,
     };
   }
 
@@ -288,6 +294,21 @@ export class HistoryBuilder {
       transitions: lease.spec?.leaseTransitions ?? 0,
     });
   }
+}
+
+/**
+ * An API server that is killed writes no end of its watches: each is over, at the latest, when its controller opens the next of
+ * the same scope.
+ */
+function closeSuperseded(watches: readonly PodWatch[]): readonly PodWatch[] {
+  const latest = new Map<string, PodWatch>();
+  for (const watch of watches.toSorted((a, b) => a.from - b.from)) {
+    const scope = `${watch.actor} ${watch.namespace ?? ''}`;
+    const before = latest.get(scope);
+    if (before !== undefined) before.to ??= watch.from;
+    latest.set(scope, watch);
+  }
+  return watches;
 }
 
 /** The result in an answer, or what its request says of it where the client asked for the metadata alone. */

@@ -89,10 +89,7 @@ export function bounded(run: Run): string[] {
   const broken: string[] = [];
   const { limits = {}, samples = [] } = run.expectations;
   const { idleRequestsPerMinute = 300, requestsPerChange = 4 } = limits;
-  const changes = run.history.results
-    .flatMap((result) => result.versions.filter((version) => !version.byController).map((version) => version.at))
-    .concat([...run.history.pods.values()].flatMap((pod) => pod.versions.map((version) => version.at)))
-    .sort((a, b) => a - b);
+  const { changes } = run.history;
   for (const { actor, first, requests } of run.history.actors.values()) {
     const worst = busiestMinute(requests);
     if (worst === undefined) continue;
