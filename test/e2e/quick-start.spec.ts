@@ -57,7 +57,7 @@ describeOnRealNode('the quick start', () => {
   beforeAll(async () => {
     cluster = await deployedCluster();
     // The images are loaded; all the rest is the README's own.
-    await shell('kubectl delete -k . --ignore-not-found --wait');
+    await shell('make undeploy');
   }, 240_000);
   afterAll(async () => {
     forward?.kill();
