@@ -69,6 +69,14 @@ test-contract: node_modules build control-plane ## Fuzz the API of a real contro
 test-faults: node_modules build control-plane ## Cut, stall, refuse, compact and kill between controller and API server
 	@$(CONTROL_PLANE) run -- $(JEST) -c jest.faults.config.js $(ARGS)
 
+.PHONY: test-mutations
+test-mutations: node_modules control-plane ## Break our own code once for each invariant; the checker must notice (ARGS="Unique Legal" chooses)
+	@node_modules/.bin/tsx tools/mutations/main.ts $(ARGS)
+
+.PHONY: soak
+soak: node_modules build control-plane ## Let Pods come and go for MINUTES=10, watch heap, sockets and requests (SEED=n repeats)
+	@MINUTES=$(MINUTES) node_modules/.bin/tsx test/soak/main.ts
+
 .PHONY: bench
 bench: node_modules build control-plane ## Measure the controller on real parts (BENCH=burst,start,query PODS=14000 BASELINE=program)
 	@node_modules/.bin/tsx test/bench/main.ts
