@@ -165,12 +165,14 @@ export class Cluster {
     return this.kubectl([verb, 'deployment/datapath-controller', `--namespace=${CONTROLLER_NAMESPACE}`, ...args]);
   }
 
-  /** Deletes namespaces and waits for their Pods' end, so that the next test has the machine for itself. */
+  /** Deletes namespaces and waits for their end: no finalizer of ours may keep them. */
   async dropNamespaces(...names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     await this.kubectl(['delete', 'namespace', ...names, '--ignore-not-found', '--wait=false']);
     for (const name of names) {
-      await until(`the Pods of ${name} are gone`, async () => (await this.pods(name)).length === 0);
+      await until(`the namespace ${name} is gone`, async () => {
+        return (await this.plane.request('GET', `/api/v1/namespaces/${name}`)).status === 404;
+      });
     }
   }
 

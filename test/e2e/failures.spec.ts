@@ -292,9 +292,12 @@ describeOnRealNode('failure classes', () => {
       // The first process of a Pod may be one of its making, gone a moment later.
       const pid = await cluster.node.untilPodPid(metadata.uid);
       await cluster.node.nft(
-        `table inet cut { chain output {
-          type filter hook output priority -10; tcp dport { 443, 6443 } drop;
-        } }`,
+        `table inet cut {
+          chain output {
+            type filter hook output priority -10;
+            tcp dport { 443, 6443 } drop
+          }
+        }`,
         pid,
       );
       return true;

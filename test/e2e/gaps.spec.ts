@@ -44,11 +44,12 @@ describeOnRealNode('what the controller makes of gaps', () => {
 
   it('reads the annotations of the Go reporter, and prefers ours in a Pod with both', async () => {
     const annotate = (name: string, at: Date): Promise<string> =>
-      cluster.kubectl([
-        ...['annotate', 'pod', '-n', NAMESPACE, name],
-        `perf.github.com/azure-start-ts=${at.toISOString().replace('Z', '456Z')}`,
-        `perf.github.com/azure-dp-ready-ts=${new Date(at.getTime() + 250).toISOString()}`,
-      ]);
+      cluster.kubectl(
+        ['annotate', 'pod', '-n', NAMESPACE, name].concat(
+          `perf.github.com/azure-start-ts=${at.toISOString().replace('Z', '456Z')}`,
+          `perf.github.com/azure-dp-ready-ts=${new Date(at.getTime() + 250).toISOString()}`,
+        ),
+      );
     const foreign = container('datapath-reporter', 'sleep infinity', { restartPolicy: 'Always' });
     await cluster.create(
       pod(NAMESPACE, { name: 'go', target: TARGET, container: foreign }),

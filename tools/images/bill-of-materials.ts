@@ -1,5 +1,6 @@
-/** What is in an image, as a CycloneDX document (SBOM): npm's list of the packages, and the programs and libraries beside it. */
-import { execFileSync } from 'node:child_process';
+/** What is in an image, as a CycloneDX document (SBOM): the npm packages, and the programs and libraries beside it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SharedLibrary } from './shared-libraries.js';
 
 export interface Component {
@@ -7,25 +8,35 @@ export interface Component {
   readonly name: string;
   readonly version?: string;
   readonly purl?: string;
+  readonly licenses?: readonly { readonly expression: string }[];
 }
 
-interface Document {
-  readonly components?: readonly Component[];
-  readonly dependencies?: readonly unknown[];
+interface LockFile {
+  readonly packages: Readonly<
+    Record<
+      string,
+      { readonly version?: string; readonly dev?: boolean; readonly link?: boolean; readonly license?: string }
+    >
+  >;
 }
 
 /**
- * @param root the folder of package.json
- * @returns the npm packages of production, as `npm sbom` lists them
+ * The npm packages of production, from the lock file. Not by `npm sbom --omit=dev`: it leaves out what a development dependency
+ * needs too, such as @nestjs/core (npm 11).
+ *
+ * @param root the folder of package-lock.json
  */
 export function npmComponents(root: string): readonly Component[] {
-  const said = execFileSync('npm', ['sbom', '--sbom-format=cyclonedx', '--omit=dev', '--package-lock-only'], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-    stdio: 'pipe',
-  });
-  return (JSON.parse(said) as Document).components ?? [];
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
+  const components = new Map<string, Component>();
+  for (const [path, { version, dev, link, license }] of Object.entries(packages)) {
+    if (path === '' || version === undefined || dev === true || link === true) continue;
+    const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+    const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`;
+    const licenses = license === undefined ? {} : { licenses: [{ expression: license }] };
+    components.set(purl, { type: 'library', name, version, purl, ...licenses });
+  }
+  return [...components.values()];
 }
 
 export function libraryComponents(libraries: readonly SharedLibrary[]): readonly Component[] {
