@@ -226,6 +226,209 @@ export interface Results {
   readonly synced: boolean;
 }
 
+export interface Run {
+  readonly name: string;
+  /** False where the DatapathRun was deleted and results of it are left */
+  readonly exists: boolean;
+  readonly complete: boolean;
+  /** Why it is complete, or what it waits for */
+  readonly completeReason: string;
+  /** null until the run is complete, and without objectives */
+  readonly verdict: 'Met' | 'Missed' | 'Inconclusive';
+  /** Why the verdict */
+  readonly reason:
+    | 'WithinThreshold'
+    | 'AboveThreshold'
+    | 'TooManyFailed'
+    | 'FailedPods'
+    | 'NoMeasurements'
+    | 'LowCoverage'
+    | 'PendingPods'
+    | 'ControllerGap'
+    | 'ClockSkew'
+    | 'CreationUncertain'
+    | 'Estimated';
+  readonly expectedPods: number | null;
+  /** Results of the run, living and archived */
+  readonly pods: number;
+  /** Results that were deleted and whose numbers the run keeps */
+  readonly archived: number;
+  readonly pending: number;
+  readonly started: number;
+  readonly ready: number;
+  readonly failed: number;
+  readonly aborted: number;
+  /** Of time to datapath ready, milliseconds */
+  readonly p50: number | null;
+  /** Of time to datapath ready, milliseconds */
+  readonly p99: number | null;
+  readonly createdAt: string | null;
+  /** Creation of the first Pod */
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+  readonly metrics: readonly RunMetric[];
+  /** How many Pods have each failure class */
+  readonly failureClasses: Readonly<Record<string, number>>;
+  /** The first failed Pods, as evidence */
+  readonly failedPods: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+    readonly nodeName?: string;
+    readonly failureClass:
+      | 'Unschedulable'
+      | 'ImagePull'
+      | 'SandboxNetwork'
+      | 'ConfigError'
+      | 'ReporterCrash'
+      | 'ProbeTimeout'
+      | 'PolicyNotEnforced'
+      | 'ReportLost'
+      | 'Evicted'
+      | 'NodeLost'
+      | 'DeletedBeforeStart'
+      | 'DeletedBeforeReady'
+      | 'InvalidReport'
+      | 'DeadlineExceeded';
+    readonly message: string;
+  }[];
+  readonly coverage: {
+    readonly expected: number;
+    readonly known: number;
+    readonly ratio: number;
+  } | null;
+  readonly objectives: readonly {
+    readonly metric: 'timeToStart' | 'timeToDatapathReady' | 'datapathDelay';
+    readonly statistic: string;
+    readonly thresholdMs: number;
+    readonly valueMs: number | null;
+    readonly verdict: 'Met' | 'Missed' | 'Inconclusive';
+    readonly reason:
+      | 'WithinThreshold'
+      | 'AboveThreshold'
+      | 'TooManyFailed'
+      | 'FailedPods'
+      | 'NoMeasurements'
+      | 'LowCoverage'
+      | 'PendingPods'
+      | 'ControllerGap'
+      | 'ClockSkew'
+      | 'CreationUncertain'
+      | 'Estimated';
+    readonly message: string;
+  }[];
+  /** When no controller watched */
+  readonly gaps: readonly {
+    readonly from: string;
+    readonly to: string;
+  }[];
+  readonly conditions: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly reason: string;
+    readonly message: string;
+  }[];
+  readonly warnings: readonly string[];
+  readonly generatedAt: string;
+  readonly synced: boolean;
+}
+
+export interface RunComparison {
+  readonly run: string;
+  readonly baseline: string;
+  readonly tolerance: number;
+  /** Of the intervals */
+  readonly confidence: number;
+  readonly differences: readonly {
+    readonly metric: 'timeToStart' | 'timeToDatapathReady' | 'datapathDelay';
+    readonly statistic: 'p50' | 'p90' | 'p99' | 'mean' | 'min' | 'max';
+    readonly baselineMs: number | null;
+    readonly valueMs: number | null;
+    /** Positive where the run is slower */
+    readonly differenceMs: number | null;
+    /** Of the difference, by bootstrap; none for minimum and maximum */
+    readonly interval: {
+      readonly lowMs: number;
+      readonly highMs: number;
+    } | null;
+    /** The difference as a share of the baseline */
+    readonly ratio: number | null;
+    /** Whether the whole interval lies beyond the tolerance, or within it */
+    readonly judgement: 'worse' | 'better' | 'within' | 'unsure' | 'unknown';
+    /** Whether a value comes from a sketch, within 1 % */
+    readonly estimated: boolean;
+  }[];
+  readonly warnings: readonly string[];
+  readonly generatedAt: string;
+  readonly synced: boolean;
+}
+
+export interface RunMetric {
+  readonly metric: 'timeToStart' | 'timeToDatapathReady' | 'datapathDelay';
+  readonly count: number;
+  /** Pods without a value that failed */
+  readonly failed: number;
+  readonly p50: number | null;
+  readonly p90: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+  readonly p999: number | null;
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  /** Whether percentiles come from a sketch, within 1 % */
+  readonly estimated: boolean;
+}
+
+export interface RunSummary {
+  readonly name: string;
+  /** False where the DatapathRun was deleted and results of it are left */
+  readonly exists: boolean;
+  readonly complete: boolean;
+  /** Why it is complete, or what it waits for */
+  readonly completeReason: string;
+  /** null until the run is complete, and without objectives */
+  readonly verdict: 'Met' | 'Missed' | 'Inconclusive';
+  /** Why the verdict */
+  readonly reason:
+    | 'WithinThreshold'
+    | 'AboveThreshold'
+    | 'TooManyFailed'
+    | 'FailedPods'
+    | 'NoMeasurements'
+    | 'LowCoverage'
+    | 'PendingPods'
+    | 'ControllerGap'
+    | 'ClockSkew'
+    | 'CreationUncertain'
+    | 'Estimated';
+  readonly expectedPods: number | null;
+  /** Results of the run, living and archived */
+  readonly pods: number;
+  /** Results that were deleted and whose numbers the run keeps */
+  readonly archived: number;
+  readonly pending: number;
+  readonly started: number;
+  readonly ready: number;
+  readonly failed: number;
+  readonly aborted: number;
+  /** Of time to datapath ready, milliseconds */
+  readonly p50: number | null;
+  /** Of time to datapath ready, milliseconds */
+  readonly p99: number | null;
+  readonly createdAt: string | null;
+  /** Creation of the first Pod */
+  readonly startedAt: string | null;
+  readonly completedAt: string | null;
+}
+
+export interface Runs {
+  /** By name */
+  readonly items: readonly RunSummary[];
+  readonly generatedAt: string;
+  readonly synced: boolean;
+}
+
 export interface Statistic {
   readonly metric: 'time-to-start' | 'time-to-datapath-ready' | 'datapath-delay';
   readonly unit: 'ms';
@@ -525,6 +728,18 @@ export interface ListResultsQuery {
   readonly format?: 'json' | 'ndjson' | 'csv';
 }
 
+export interface CompareRunsQuery {
+  /** The run that this one is compared with */
+  readonly baseline?: string;
+  /** The share of the baseline by which a statistic may differ */
+  readonly tolerance?: string;
+}
+
+export interface ExportRunQuery {
+  /** What reads it */
+  readonly format?: 'perfdata' | 'kube-burner' | 'junit' | 'csv' | 'ndjson';
+}
+
 /** The API refused, and says why. */
 export class DatapathApiError extends Error {
   override readonly name = 'DatapathApiError';
@@ -574,6 +789,38 @@ export class DatapathClient {
   /** One record, with the timeline of its Pod */
   getResult(uid: string): Promise<ResultDetail> {
     return this.#get(`/api/v1/results/${encodeURIComponent(uid)}`);
+  }
+
+  /** Every run, with its counts and verdict */
+  listRuns(): Promise<Runs> {
+    return this.#get(`/api/v1/runs`);
+  }
+
+  /** One run: its verdict, statistics and failed Pods */
+  getRun(name: string): Promise<Run> {
+    return this.#get(`/api/v1/runs/${encodeURIComponent(name)}`);
+  }
+
+  /** How a run differs from another */
+  compareRuns(name: string, query: CompareRunsQuery = {}): Promise<RunComparison> {
+    return this.#get(`/api/v1/runs/${encodeURIComponent(name)}/comparison`, { ...query });
+  }
+
+  /** A run as other tools read it */
+  exportRun(
+    name: string,
+    query: ExportRunQuery = {},
+  ): Promise<
+    | {
+        readonly version: string;
+        readonly dataItems: readonly {}[];
+        readonly labels: Readonly<Record<string, string>>;
+      }
+    | readonly {
+        readonly metricName: string;
+      }[]
+  > {
+    return this.#get(`/api/v1/runs/${encodeURIComponent(name)}/export`, { ...query });
   }
 
   async #get<T>(path: string, query: { readonly [name: string]: Value } = {}): Promise<T> {

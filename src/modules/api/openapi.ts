@@ -45,6 +45,7 @@ export function openApiDocument(operations: readonly ApiOperation[] = API_OPERAT
       { name: 'Statistics', description: 'One number of many Pods' },
       { name: 'Results', description: 'One record per Pod' },
       { name: 'Pods', description: 'Pods as they are now' },
+      { name: 'Runs', description: 'Experiments and their verdicts' },
     ],
     paths,
     components: {

@@ -5,6 +5,8 @@ import type { ProblemName } from './problem.js';
 import { ResultDetail, ResultRecord } from './result-record.schema.js';
 import { ResultsAnswer, ResultsQuery } from './results.schema.js';
 import { StatisticAnswer, StatisticQuery } from './statistic.schema.js';
+import { EXPORT_FORMATS } from '../runs/export/formats.js';
+import { ComparisonQuery, ExportQuery, RunComparison, RunDetail, RunsAnswer, RunsQuery } from '../runs/runs.schema.js';
 import { StreamQuery, StreamResults, StreamSummary } from './stream.schema.js';
 
 export interface ApiOperation {
@@ -36,6 +38,8 @@ const COMMON = [
   'header-too-large',
   'not-ready',
 ] as const satisfies readonly ProblemName[];
+
+const RUN_NAME = { name: { description: 'The name of the run', example: 'nightly-42' } };
 
 function statistic(id: string, path: string, summary: string, description: string): ApiOperation {
   return {
@@ -129,5 +133,60 @@ export const API_OPERATIONS: readonly ApiOperation[] = [
     answers: { 'text/event-stream': 'Events' },
     schemas: [StreamResults, StreamSummary],
     problems: COMMON,
+  },
+  {
+    id: 'listRuns',
+    path: '/api/v1/runs',
+    tag: 'Runs',
+    summary: 'Every run, with its counts and verdict',
+    description: 'For callers that may list datapathruns.',
+    query: RunsQuery,
+    example: {},
+    answers: { 'application/json': RunsAnswer },
+    problems: COMMON,
+  },
+  {
+    id: 'getRun',
+    path: '/api/v1/runs/{name}',
+    tag: 'Runs',
+    summary: 'One run: its verdict, statistics and failed Pods',
+    description: 'Also of a run whose results, Pods and namespaces are gone; percentiles are then within 1 %.',
+    pathParameters: RUN_NAME,
+    example: {},
+    answers: { 'application/json': RunDetail },
+    problems: [...COMMON, 'not-found'],
+  },
+  {
+    id: 'compareRuns',
+    path: '/api/v1/runs/{name}/comparison',
+    tag: 'Runs',
+    summary: 'How a run differs from another',
+    description:
+      'Per statistic the difference, its confidence interval by bootstrap, and whether it exceeds the tolerance.',
+    pathParameters: RUN_NAME,
+    query: ComparisonQuery,
+    example: { baseline: 'nightly-41', tolerance: '0.05' },
+    answers: { 'application/json': RunComparison },
+    problems: [...COMMON, 'not-found'],
+  },
+  {
+    id: 'exportRun',
+    path: '/api/v1/runs/{name}/export',
+    tag: 'Runs',
+    summary: 'A run as other tools read it',
+    description: `Formats: ${EXPORT_FORMATS.join(', ')}.`,
+    pathParameters: RUN_NAME,
+    query: ExportQuery,
+    example: { format: 'junit' },
+    answers: {
+      'application/json': z.union([
+        z.object({ version: z.string(), dataItems: z.array(z.object({})), labels: z.record(z.string(), z.string()) }),
+        z.array(z.object({ metricName: z.string() })),
+      ]),
+      'application/xml': 'JUnit: a test case per objective',
+      'text/csv': 'A header, then one figure a line',
+      'application/x-ndjson': 'One metric a line',
+    },
+    problems: [...COMMON, 'not-found'],
   },
 ];
