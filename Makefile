@@ -22,7 +22,7 @@ help: ## Show this help
 	  /^[a-zA-Z0-9_-]+:.*##/ {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: node_modules build control-plane ## Run the main job on an embedded control plane (PODS=20 REPLICAS=1 KILLS=0; KEEP=1 leaves it running)
+demo: node_modules build control-plane $(if $(filter node,$(PROFILE)),images) ## Run the main job on an embedded control plane (PODS=20 REPLICAS=1 KILLS=0; KEEP=1 leaves it running; PROFILE=node: real Pods)
 	@PODS=$(PODS) KEEP=$(KEEP) PROFILE=$(PROFILE) node_modules/.bin/tsx tools/demo/main.ts $(ARGS)
 
 .PHONY: test

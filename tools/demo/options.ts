@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 
 export interface DemoOptions {
   readonly pods: number;
+  /** `control-plane`: reporters are processes of this machine; `node`: real Pods on a real node. */
+  readonly profile: 'control-plane' | 'node';
   readonly keep: boolean;
   readonly replicas: number;
   /** How often the writing controller is killed with SIGKILL in the middle. */
@@ -13,10 +15,12 @@ export interface DemoOptions {
 
 export const HELP = `Runs the main job on an embedded control plane: reporters, Pods, controller, results, API.
 
-Usage: make demo [PODS=20] [KEEP=1] [REPLICAS=1] [KILLS=0]
-   or: npx tsx tools/demo/main.ts [--pods N] [--keep] [--replicas N] [--kills N] [--json] [--no-color]
+Usage: make demo [PODS=20] [KEEP=1] [REPLICAS=1] [KILLS=0] [PROFILE=node]
+   or: npx tsx tools/demo/main.ts [--pods N] [--profile NAME] [--keep] [--replicas N] [--kills N] [--json] [--no-color]
 
   --pods N      Pods to create, 1 to 1000 (default 20)
+  --profile P   control-plane (default): a reporter process for each Pod; node: real Pods on a real node (Linux, root,
+                containerd; at most 200 Pods, one controller), or control-plane where there can be none
   --keep        leave everything running and print the URL; Ctrl-C ends it
   --replicas N  controllers, with leader election when more than one, 1 to 5 (default 1)
   --kills N     kill the writing controller with SIGKILL N times in the middle (default 0)
@@ -35,6 +39,7 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): De
       args: [...args],
       options: {
         pods: { type: 'string' },
+        profile: { type: 'string' },
         replicas: { type: 'string' },
         kills: { type: 'string' },
         keep: { type: 'boolean' },
@@ -55,8 +60,13 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): De
     }
     return value;
   };
+  const profile = values.profile ?? (env['PROFILE'] || 'control-plane');
+  if (profile !== 'control-plane' && profile !== 'node') {
+    throw new UsageError(`profile is ${JSON.stringify(profile)}; it must be control-plane or node`);
+  }
   const replicas = number('replicas', values.replicas ?? env['REPLICAS'], 1, 1, 5);
   return {
+    profile,
     pods: number('pods', values.pods ?? env['PODS'], 20, 1, 1000),
     keep: values.keep ?? isOn(env['KEEP']),
     replicas,
