@@ -4,11 +4,15 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { z } from 'zod';
 import { API_OPERATIONS } from '../../src/modules/api/operations.js';
+import type { ApiOperation } from '../../src/modules/api/operations.js';
+import { EXPORT_FORMATS } from '../../src/modules/runs/export/formats.js';
 import { FAILURE_CLASSES, OUTCOMES } from '../../src/datapath/vocabulary.js';
 import { resultWithUid } from '../support/arbitrary-result.js';
 import { startApi } from '../support/api-app.js';
 import type { ApiApp } from '../support/api-app.js';
+import { FilledRunsModule } from '../support/runs-module.js';
 import { Contract } from './openapi-contract.js';
 import type { Answer } from './openapi-contract.js';
 
@@ -18,7 +22,7 @@ let requests = 0;
 const statuses = new Map<number, number>();
 
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({ imports: [FilledRunsModule] });
   const uid = fc.integer({ min: 0, max: 400 }).map((n) => `uid-${String(n)}`);
   for (const state of fc.sample(resultWithUid(uid), { numRuns: 300, seed: 11 })) api.model.index.put(state);
   for (let i = 0; i < 40; i++) {
@@ -94,7 +98,10 @@ const SENSIBLE: Readonly<Record<string, fc.Arbitrary<string>>> = {
   sort: fc.constantFrom('createdAt', '-createdAt', 'name', '-timeToStart', 'datapathDelay'),
   limit: fc.constantFrom('1', '7', '1000'),
   format: fc.constantFrom('json', 'ndjson', 'csv'),
+  baseline: fc.constantFrom('run-1', 'run-2'),
+  tolerance: fc.constantFrom('0', '0.05', '1.5', '10'),
 };
+const EXPORTS = fc.constantFrom(...EXPORT_FORMATS);
 const HOSTILE = fc.oneof(
   fc.constantFrom(
     '',
@@ -136,17 +143,30 @@ const HOSTILE = fc.oneof(
 
 function urlOf(path: string, parameters: readonly (readonly [string, string])[], uid = 'uid-1'): string {
   const query = parameters.map(([name, value]) => `${name}=${value}`).join('&');
-  return `${path.replace('{uid}', uid)}${query === '' ? '' : `?${query}`}`;
+  return `${path.replace('{uid}', uid).replace('{name}', uid === 'uid-1' ? 'run-1' : uid)}${query === '' ? '' : `?${query}`}`;
+}
+
+/** The parameters without which a call is refused, with values that make sense. */
+function requiredOf({ query, example }: ApiOperation): readonly (readonly [string, string])[] {
+  return Object.entries(query?.shape ?? {})
+    .filter(([, schema]) => !z.safeParse(schema as z.ZodType, undefined).success)
+    .map(([name]) => [name, name === 'baseline' ? 'run-2' : (example[name] ?? '')] as const);
 }
 
 describe.each(finite.map((operation) => [operation.path, operation] as const))('%s', (path, operation) => {
   const names = Object.keys(operation.query?.shape ?? {});
+  const required = requiredOf(operation);
   const sensible = (name: string): fc.Arbitrary<readonly [string, string]> =>
-    (SENSIBLE[name] ?? fc.constant('')).map((value) => [name, encodeURIComponent(value)] as const);
+    (operation.id === 'exportRun' ? EXPORTS : (SENSIBLE[name] ?? fc.constant(''))).map(
+      (value) => [name, encodeURIComponent(value)] as const,
+    );
 
   it('answers sensible questions with 200, as described', async () => {
     const known = names.filter((name) => name in SENSIBLE);
-    const question = fc.subarray(known).chain((chosen) => fc.tuple(...chosen.map(sensible)));
+    const question = fc
+      .subarray(known)
+      .map((chosen) => [...new Set([...chosen, ...required.map(([name]) => name)])])
+      .chain((chosen) => fc.tuple(...chosen.map(sensible)));
     await fc.assert(
       fc.asyncProperty(question, async (parameters) => {
         const url = urlOf(path, parameters);
@@ -185,7 +205,8 @@ describe.each(finite.map((operation) => [operation.path, operation] as const))('
     for (const name of names) {
       for (const value of ['%00', 'a'.repeat(7000), '%F0%9F%92%A9', '%', '1e9', '-1']) {
         const answer = await send(urlOf(path, [[name, value]]));
-        expect([200, 400]).toContain(answer.status);
+        // What could be the name of a run is none that exists.
+        expect(name === 'baseline' ? [400, 404] : [200, 400]).toContain(answer.status);
         expect(contract.complaint(path, answer)).toBeUndefined();
         if (answer.status === 400) expect(answer.body).toContain(`"parameter":"${name}"`);
       }
@@ -209,7 +230,7 @@ describe.each(finite.map((operation) => [operation.path, operation] as const))('
     );
     await fc.assert(
       fc.asyncProperty(accept, async (value) => {
-        const answer = await send(urlOf(path, []), 'GET', { accept: value });
+        const answer = await send(urlOf(path, required), 'GET', { accept: value });
         expect([200, 404, 406]).toContain(answer.status);
         expect(contract.complaint(path, answer)).toBeUndefined();
       }),
@@ -218,7 +239,7 @@ describe.each(finite.map((operation) => [operation.path, operation] as const))('
   });
 
   it('answers HEAD with the status of GET and without a body', async () => {
-    const answer = await send(urlOf(path, []), 'HEAD');
+    const answer = await send(urlOf(path, required), 'HEAD');
     expect(answer).toMatchObject({ status: 200, body: '' });
   });
 
@@ -227,7 +248,11 @@ describe.each(finite.map((operation) => [operation.path, operation] as const))('
     const parameters = (described?.parameters ?? []).flatMap(({ name, in: where, example }) =>
       where === 'path' || example === undefined
         ? []
-        : [[name, encodeURIComponent(String(Array.isArray(example) ? example[0] : example))] as const],
+        : [
+            name === 'baseline'
+              ? ([name, 'run-2'] as const)
+              : ([name, encodeURIComponent(String(Array.isArray(example) ? example[0] : example))] as const),
+          ],
     );
     const answer = await send(urlOf(path, parameters));
     expect(answer.status).toBe(200);
@@ -241,8 +266,9 @@ describe.each(finite.map((operation) => [operation.path, operation] as const))('
 
 describe('everything else', () => {
   it('is described: each route of the API has its operation, and the other way round', async () => {
-    for (const { path } of API_OPERATIONS) {
-      const { status } = await send(path.replace('{uid}', 'uid-1'), 'HEAD');
+    for (const operation of API_OPERATIONS) {
+      const { path } = operation;
+      const { status } = await send(urlOf(path, requiredOf(operation)), 'HEAD');
       expect([path, status]).toEqual([path, 200]);
     }
     const printed = api.app.getHttpAdapter().getInstance().printRoutes({ commonPrefix: false });

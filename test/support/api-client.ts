@@ -234,7 +234,7 @@ export interface Run {
   /** Why it is complete, or what it waits for */
   readonly completeReason: string;
   /** null until the run is complete, and without objectives */
-  readonly verdict: 'Met' | 'Missed' | 'Inconclusive';
+  readonly verdict: 'Met' | 'Missed' | 'Inconclusive' | null;
   /** Why the verdict */
   readonly reason:
     | 'WithinThreshold'
@@ -247,7 +247,8 @@ export interface Run {
     | 'ControllerGap'
     | 'ClockSkew'
     | 'CreationUncertain'
-    | 'Estimated';
+    | 'Estimated'
+    | null;
   readonly expectedPods: number | null;
   /** Results of the run, living and archived */
   readonly pods: number;
@@ -388,7 +389,7 @@ export interface RunSummary {
   /** Why it is complete, or what it waits for */
   readonly completeReason: string;
   /** null until the run is complete, and without objectives */
-  readonly verdict: 'Met' | 'Missed' | 'Inconclusive';
+  readonly verdict: 'Met' | 'Missed' | 'Inconclusive' | null;
   /** Why the verdict */
   readonly reason:
     | 'WithinThreshold'
@@ -401,7 +402,8 @@ export interface RunSummary {
     | 'ControllerGap'
     | 'ClockSkew'
     | 'CreationUncertain'
-    | 'Estimated';
+    | 'Estimated'
+    | null;
   readonly expectedPods: number | null;
   /** Results of the run, living and archived */
   readonly pods: number;

@@ -212,5 +212,8 @@ function nullable(schema: JsonObject): JsonObject {
   if (!Array.isArray(anyOf) || anyOf.length !== 2) return schema;
   const [first, second] = anyOf as JsonObject[];
   if (first === undefined || typeof first['type'] !== 'string' || second?.['type'] !== 'null') return schema;
-  return { ...first, type: [first['type'], 'null'], ...rest };
+  const values = first['enum'];
+  // A list of words refuses whatever it doesn't hold, also null.
+  const words = Array.isArray(values) ? { enum: [...(values as readonly Json[]), null] } : {};
+  return { ...first, type: [first['type'], 'null'], ...words, ...rest };
 }
