@@ -4,6 +4,8 @@ import type { Expectations } from './expectations.js';
 
 /** How long a change of an open measurement waits before it is written, at least (write-plan.ts of the controller), milliseconds. */
 const LINGER_MS = 30_000;
+/** The watches of a process that was killed end one after the other, within this many milliseconds. */
+const ENDS_WITHIN_MS = 1_000;
 
 export class Run {
   /** Pods with a reporter, in order of creation. */
@@ -116,13 +118,13 @@ export class Run {
     return this.history.actors.get(actor)?.last ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** A process that ended leaves no watch open, and says nothing more after the API server saw its connection close. */
+  /** A process that ended leaves no watch open, and nothing comes from it but the ends of its other watches. */
   #endsOfProcesses(): readonly number[] {
     const lastEnds = new Map<string, number>();
     for (const { actor, to = Number.POSITIVE_INFINITY } of this.history.watches) {
       lastEnds.set(actor, Math.max(lastEnds.get(actor) ?? 0, to));
     }
-    return [...lastEnds].filter(([actor, end]) => this.#lastOf(actor) <= end).map(([, end]) => end);
+    return [...lastEnds].filter(([actor, end]) => this.#lastOf(actor) <= end + ENDS_WITHIN_MS).map(([, end]) => end);
   }
 }
 

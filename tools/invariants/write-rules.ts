@@ -25,7 +25,10 @@ export function frugal(run: Run): string[] {
         isDeepStrictEqual(before.object.spec, after.object.spec) &&
         isDeepStrictEqual(before.object.metadata.labels ?? {}, after.object.metadata.labels ?? {}) &&
         isDeepStrictEqual(before.object.metadata.finalizers ?? [], after.object.metadata.finalizers ?? []);
-      if (same) broken.push(`${result.key} was written again with what it said already`);
+      if (same) {
+        const versions = `version ${before.version} to ${after.version}, ${new Date(after.receivedAt).toISOString()}`;
+        broken.push(`${result.key} was written again with what it said already (${versions})`);
+      }
     }
   }
   return broken;
@@ -90,13 +93,19 @@ export function bounded(run: Run): string[] {
   const { limits = {}, samples = [] } = run.expectations;
   const { idleRequestsPerMinute = 300, requestsPerChange = 4 } = limits;
   const { changes } = run.history;
+  const judged = run.pods.flatMap((pod) => pod.versions.map((version) => version.at));
   for (const { actor, first, requests } of run.history.actors.values()) {
     const worst = busiestMinute(requests);
     if (worst === undefined) continue;
-    // A change may be written half a minute later; a controller that starts or takes over has everything before it to do.
-    const since = worst.to - CAUSE_MS;
-    const took = run.interruptionsWithin(since, worst.to) > 0 || run.history.first > since || first > since;
-    const causes = changes.filter((at) => at <= worst.to && (took || at > since)).length;
+    const started = Math.min(
+      first,
+      ...run.history.watches.filter((one) => one.actor === actor).map(({ from }) => from),
+    );
+    const since = Math.max(started, worst.to - CAUSE_MS);
+    // A change may be written half a minute later; a controller that starts or takes over has what came before it to do.
+    const tookOver = started === since || run.interruptionsWithin(since, worst.to) > 0;
+    const backlog = tookOver ? judged.filter((at) => at <= since).length : 0;
+    const causes = backlog + changes.filter((at) => at > since && at <= worst.to).length;
     const allowed = idleRequestsPerMinute + requestsPerChange * causes;
     if (worst.count > allowed) {
       broken.push(`${actor} made ${worst.count} requests within a minute, after ${causes} changes of Pods`);

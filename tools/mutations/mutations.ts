@@ -21,8 +21,8 @@ export const MUTATIONS: readonly Mutation[] = [
     invariant: 'Unique',
     title: "names a result by its Pod's name and chance, not by the uid",
     file: 'src/modules/results/result-conversion.ts',
-    search: 'metadata: { name: resultName(state.uid),',
-    replace: 'metadata: { name: `dpresult-${state.name}-${Math.random().toString(36).slice(2)}`,',
+    search: 'name: resultName(state.uid),',
+    replace: 'name: `dpresult-${state.name}-${Math.random().toString(36).slice(2)}`,',
   },
   {
     invariant: 'Complete',
@@ -73,9 +73,9 @@ export const MUTATIONS: readonly Mutation[] = [
     invariant: 'Bounded',
     title: 'asks the API server for each open Pod ten times a second, instead of its cache',
     file: 'src/modules/results/datapath-result.reconciler.ts',
-    search: 'if (pod === undefined) return this.#confirmAbsence(state, stored, request);',
+    search: '      if (pod === undefined) return this.#followUnwatched(state, stored, request);',
     replace:
-      'if (pod === undefined) return this.#confirmAbsence(state, stored, request);\n' +
+      '      if (pod === undefined) return this.#followUnwatched(state, stored, request);\n' +
       '      const { namespace, name } = state;\n' +
       '      if (stored !== undefined) return this.client.get<KubeObject>(PODS, { namespace, name }).then(() => ({ requeueAfterMs: 100 }));',
   },
