@@ -20,6 +20,7 @@ import {
 } from '../controller/deployment.js';
 import { checkInvariants } from '../invariants/check-invariants.js';
 import { formatVerdict } from '../invariants/check.js';
+import { awaitRun, makeRun, RUN_LABELS, verdictLines } from './demo-run.js';
 import type { DemoOptions } from './options.js';
 import { Progress } from './progress.js';
 import { killWriter } from './kill-writer.js';
@@ -27,7 +28,7 @@ import { failedTable, palette, statisticsTable, worstTable } from './report.js';
 import { startReporter } from './reporter-process.js';
 import type { ReporterProcess } from './reporter-process.js';
 import { openTarget, planTargets } from './targets.js';
-import { verify } from './verify.js';
+import { isReachable, verify } from './verify.js';
 import type { Caused, StatisticAnswer, StoredResult } from './verify.js';
 
 const NAMESPACE = 'datapath-demo';
@@ -93,6 +94,7 @@ async function run(
   for (const controller of controllers) await controller.ready(60_000);
   const [first] = controllers;
   if (first === undefined) throw new Error('no controller was started');
+  await makeRun(plane, options.pods);
   const sampler = new AnswerSampler(controllers, NAMESPACE);
   sampler.start();
   cleanups.push(() => sampler.stop());
@@ -120,7 +122,7 @@ async function run(
       const uid = await createPod(plane, NAMESPACE, {
         name: podName,
         nodeName: `demo-node-${(i % 3) + 1}`,
-        labels: { app: 'web' },
+        labels: { app: 'web', ...RUN_LABELS },
       });
       const token = await plane.token({ namespace: NAMESPACE, name: 'default', pod: { name: podName, uid } });
       const target = await openTarget(plan);
@@ -178,7 +180,9 @@ async function run(
   const start = await getJson<StatisticAnswer>(`${first.url}/api/v1/time-to-start?${query}`);
   const ready = await getJson<StatisticAnswer>(`${first.url}/api/v1/time-to-datapath-ready?${query}`);
   const results = await storedResults(plane);
-  const findings = verify(caused, results, start, ready);
+  progress.step('waiting for the verdict of the run');
+  const outcome = await awaitRun(plane, options.pods, caused.filter((one) => isReachable(one.target)).length);
+  const findings = [...verify(caused, results, start, ready), ...outcome.findings];
 
   progress.step('checking the invariants over the audit log');
   await new Promise((done) => setTimeout(done, QUIET_MS));
@@ -200,7 +204,7 @@ async function run(
 
   if (options.json) {
     process.stdout.write(
-      `${JSON.stringify({ ok, findings, timeToStart: start, timeToDatapathReady: ready, invariants: verdict })}\n`,
+      `${JSON.stringify({ ok, findings, timeToStart: start, timeToDatapathReady: ready, invariants: verdict, run: outcome.run?.status })}\n`,
     );
   } else {
     const shown = await plane.kubectlOk(['get', 'dpr', '-n', NAMESPACE, '--sort-by=.spec.podRef.name']);
@@ -220,6 +224,11 @@ async function run(
       paint.bold('$ kubectl get dpr'),
       ...lines.slice(0, 11),
       ...(lines.length > 11 ? [paint.dim(`... and ${lines.length - 11} more`)] : []),
+      '',
+      paint.bold('$ kubectl get dprun'),
+      ...outcome.line.split('\n'),
+      '',
+      ...verdictLines(outcome),
       '',
       findings.length === 0
         ? paint.green(`What was printed is what was caused: ${options.pods} Pods checked one by one.`)
