@@ -85,6 +85,7 @@ afterAll(async () => {
 });
 
 interface Stored {
+  readonly metadata: { readonly creationTimestamp: string };
   readonly spec: { readonly podRef: { readonly uid: string } };
   readonly status?: { readonly outcome?: string };
 }
@@ -104,10 +105,20 @@ async function isTold(namespace: string): Promise<boolean> {
   const known = new Set(results.map((result) => result.spec.podRef.uid));
   return (
     [...living].every((uid) => known.has(uid)) &&
-    results
-      .filter((result) => !living.has(result.spec.podRef.uid))
-      .every((result) => ['Ready', 'Failed', 'Aborted'].includes(result.status?.outcome ?? ''))
+    results.filter((result) => !living.has(result.spec.podRef.uid)).every((result) => isOver(result.status?.outcome))
   );
+}
+
+/** Whether a result that was made after this instant says how its Pod ended: then watches and writes work again. */
+async function isToldSince(namespace: string, atMs: number): Promise<boolean> {
+  const results = await listOf<Stored>(`/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults`);
+  return (results ?? []).some(
+    ({ metadata, status }) => Date.parse(metadata.creationTimestamp) > atMs && isOver(status?.outcome),
+  );
+}
+
+function isOver(outcome: string | undefined): boolean {
+  return ['Ready', 'Failed', 'Aborted'].includes(outcome ?? '');
 }
 
 /** Pods come and go, the fault strikes as often as it is asked to, everything heals, and the log is judged. */
@@ -123,14 +134,11 @@ async function survives(times: number, strike: () => Promise<void>, controllers 
     const from = Date.now();
     await strike();
     await proxy.heal();
+    const healedAt = Date.now();
     await controller.ready(RECOVERY_MS);
     await eventually(
-      'a Pod that was made after the fault is told',
-      async () => {
-        const created = churn.counts.created;
-        await pause(500);
-        return churn.counts.created > created && (await isTold(namespace));
-      },
+      'the end of a Pod that was made after the fault is told',
+      () => isToldSince(namespace, healedAt),
       RECOVERY_MS,
     );
     happened.push({ from, to: Date.now() });
