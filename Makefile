@@ -7,10 +7,11 @@ PODS ?= 20
 KEEP ?=
 PROFILE ?= control-plane
 MINUTES ?= 10
+WORKERS ?= 4
 ARGS ?=
 
 CONTROL_PLANE := node_modules/.bin/tsx tools/control-plane/main.ts
-JEST := node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
+JEST := node --import ./test/support/worker-environment.mjs --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
 KUBECTL ?= kubectl
 
 ##@ Everyday
@@ -26,9 +27,9 @@ demo: node_modules build control-plane $(if $(filter node,$(PROFILE)),images) ##
 	@PODS=$(PODS) KEEP=$(KEEP) PROFILE=$(PROFILE) node_modules/.bin/tsx tools/demo/main.ts $(ARGS)
 
 .PHONY: test
-test: node_modules build ## Run unit and integration tests against a real control plane (ARGS=path narrows)
+test: node_modules build ## Run unit and integration tests against a real control plane for each worker (ARGS=path narrows; WORKERS=4)
 	@$(CONTROL_PLANE) build --controller-manager >&2
-	@$(CONTROL_PLANE) run -- $(JEST) $(ARGS)
+	@$(CONTROL_PLANE) run --copies $(WORKERS) -- $(JEST) --maxWorkers=$(WORKERS) $(ARGS)
 
 .PHONY: e2e
 e2e: images control-plane ## Run end-to-end tests with real Pods on a real node (root, Debian's containerd; ARGS=path narrows)

@@ -2,7 +2,7 @@ export const shared = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   coverageProvider: 'v8',
-  testTimeout: 30_000,
+  testTimeout: 90_000,
   moduleNameMapper: {
     '^@dot-i/k8s-operator$': '<rootDir>/test/support/k8s-operator.js',
     '^(\\.{1,2}/.*)\\.js$': '$1',

@@ -190,6 +190,19 @@ describe('control plane', () => {
     expect(signal.code).toBe(128 + 15);
   });
 
+  it('starts copies beside each other for one command, and ends them with it', async () => {
+    const script = 'echo "$CONTROL_PLANE_COPIES"; echo "$CONTROL_PLANE_STATE"';
+    const { stdout, code } = await outputOf(
+      commandLine(['run', '--no-audit', '--copies', '2', '--', 'sh', '-c', script]),
+    );
+    expect(code).toBe(0);
+    const [copies = '', first = ''] = stdout.split('\n');
+    const folders = (JSON.parse(copies) as { CONTROL_PLANE_STATE: string }[]).map((copy) => copy.CONTROL_PLANE_STATE);
+    expect(new Set(folders).size).toBe(2);
+    expect(folders[0]).toBe(first);
+    expect(folders.filter((folder) => existsSync(folder))).toEqual([]);
+  });
+
   it('stays when it was brought up by command, is found by name, and ends by command', async () => {
     const name = `spec-${process.pid}`;
     try {
@@ -216,6 +229,8 @@ describe('control plane', () => {
     [['up', '--nonsense'], "Unknown option '--nonsense'"],
     [['up', '--name', '../x'], 'the name "../x" must be'],
     [['run'], 'run needs a command'],
+    [['run', '--copies', '0', '--', 'true'], '--copies is "0"; it may be 1 to 16'],
+    [['up', '--copies', '2'], '--copies is for "run"'],
     [['kubectl', '--name', 'absent', '--', 'version'], 'no control plane in'],
   ])('refuses %j', async (args, message) => {
     const { code, stderr } = await outputOf(commandLine(args));

@@ -15,7 +15,7 @@ import {
 } from '../../tools/controller/deployment.js';
 
 /** The longest that a test waits for anything, milliseconds. */
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 60_000;
 
 export interface StoredResult {
   readonly metadata: {

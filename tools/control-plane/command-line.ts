@@ -35,6 +35,7 @@ Usage: npx tsx tools/control-plane/main.ts COMMAND [OPTIONS]
   status              what runs, of this user
   run -- COMMAND…     start one, run the command with KUBECONFIG, CONTROL_PLANE_STATE, CONTROL_PLANE_URL,
                       CONTROL_PLANE_CA and a kubectl on its PATH, end it; passes the exit code on
+                      (with --copies the command also has CONTROL_PLANE_COPIES: these variables of each, as JSON)
   kubectl -- ARGS…    run kubectl against it
   build [PROGRAM…]    build what is missing into the cache, without starting anything
   install-packages    install the Debian packages that a real node needs (root; apt-get)
@@ -42,6 +43,7 @@ Usage: npx tsx tools/control-plane/main.ts COMMAND [OPTIONS]
   help
 
   --name NAME               which one (default: "default"; for "run" a name of its own)
+  --copies N                for "run": so many beside each other, 1 to 16 (default: 1)
   --controller-manager      with kube-controller-manager: garbage collection, default service accounts
   --scheduler               with kube-scheduler
   --kwok                    with simulated nodes
@@ -68,6 +70,8 @@ interface Arguments {
   readonly images: readonly string[];
   readonly name: string | undefined;
   readonly json: boolean;
+  /** How many control planes `run` starts. */
+  readonly copies: number;
   /** What stands after "--", or the words after the command. */
   readonly rest: readonly string[];
 }
@@ -101,6 +105,7 @@ function parse(argv: readonly string[]): Arguments {
       allowPositionals: true,
       options: {
         name: { type: 'string' },
+        copies: { type: 'string', default: '1' },
         'controller-manager': { type: 'boolean', default: false },
         scheduler: { type: 'boolean', default: false },
         kwok: { type: 'boolean', default: false },
@@ -117,9 +122,16 @@ function parse(argv: readonly string[]): Arguments {
     if (profile !== 'control-plane' && profile !== 'node') {
       throw new TypeError(`--profile is ${JSON.stringify(profile)}; it may be "control-plane" or "node"`);
     }
+    if (!/^([1-9]|1[0-6])$/.test(values.copies)) {
+      throw new TypeError(`--copies is ${JSON.stringify(values.copies)}; it may be 1 to 16`);
+    }
+    if (values.copies !== '1' && (command !== 'run' || values.name !== undefined || profile === 'node')) {
+      throw new TypeError('--copies is for "run", without --name and --profile node');
+    }
     return {
       command: values.help ? 'help' : command,
       name: values.name,
+      copies: Number(values.copies),
       json: values.json,
       profile,
       images: values.image,
@@ -249,7 +261,7 @@ function defaultBuild({ profile, options }: Arguments): readonly AssetName[] {
 async function kubectl(args: Arguments): Promise<number> {
   const controlPlane = await attachControlPlane(args.name ?? 'default');
   try {
-    return await passThrough(controlPlane.state.kubectl, args.rest, controlPlane);
+    return await passThrough(controlPlane.state.kubectl, args.rest, [controlPlane]);
   } finally {
     controlPlane.supervisor.disconnect();
   }
@@ -259,19 +271,26 @@ async function run(args: Arguments): Promise<number> {
   const [command, ...rest] = args.rest;
   if (command === undefined) throw new UsageError('run needs a command: run -- COMMAND…');
   // A signal until here ends us in the ordinary way, and what was started ends with us.
-  const controlPlane = await start(args, {});
+  const started = await Promise.allSettled(Array.from({ length: args.copies }, () => start(args, {})));
+  const controlPlanes = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   try {
-    return await passThrough(command, rest, controlPlane);
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return await passThrough(command, rest, controlPlanes);
   } finally {
-    await controlPlane.stop();
+    await Promise.all(controlPlanes.map((each) => each.stop()));
   }
 }
 
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Runs a command on our terminal and returns its exit code. Signals to us become signals to it. */
-async function passThrough(command: string, args: readonly string[], controlPlane: ControlPlane): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit', env: controlPlane.environment() });
+async function passThrough(
+  command: string,
+  args: readonly string[],
+  controlPlanes: readonly ControlPlane[],
+): Promise<number> {
+  const child = spawn(command, args, { stdio: 'inherit', env: environmentOf(controlPlanes) });
   // Listened for before anything is awaited: a quick command would have ended unheard.
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   ended.catch(() => undefined);
@@ -285,7 +304,7 @@ async function passThrough(command: string, args: readonly string[], controlPlan
   try {
     const identity = child.pid === undefined ? undefined : identityOf(child.pid);
     // Should we be killed, nobody else could end it.
-    if (identity !== undefined) await controlPlane.supervisor.adopt(identity);
+    if (identity !== undefined) await controlPlanes[0]?.supervisor.adopt(identity);
     return codeOf(...(await ended));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${command}: command not found`);
@@ -293,6 +312,14 @@ async function passThrough(command: string, args: readonly string[], controlPlan
   } finally {
     for (const signal of forwarded) process.removeListener(signal, forward);
   }
+}
+
+/** The variables of the first one, and, where there are more, those of each. */
+function environmentOf(controlPlanes: readonly ControlPlane[]): NodeJS.ProcessEnv {
+  const [first, ...more] = controlPlanes;
+  if (first === undefined || more.length === 0) return { ...first?.environment() };
+  const copies = controlPlanes.map((each) => each.environment({}));
+  return { ...first.environment(), CONTROL_PLANE_COPIES: JSON.stringify(copies) };
 }
 
 /** The shell's convention: 128 and the signal's number. */
