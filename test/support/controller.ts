@@ -1,6 +1,6 @@
 /** A controller process under test, in front of the control plane that `make test` started. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attachControlPlane } from '../../tools/control-plane/launcher.js';
@@ -104,15 +104,16 @@ export async function annotate(
   pod: string,
   annotations: Readonly<Record<string, string>>,
 ): Promise<void> {
-  // By a file: a value may be longer than one argument of a process.
-  const file = join(mkdtempSync(join(tmpdir(), 'patch-')), 'patch.json');
-  writeFileSync(file, JSON.stringify({ metadata: { annotations } }));
-  await plane.kubectlOk(['patch', 'pod', pod, '-n', namespace, '--type=merge', `--patch-file=${file}`]);
+  const path = `/api/v1/namespaces/${namespace}/pods/${pod}`;
+  const answer = await plane.request('PATCH', path, { metadata: { annotations } });
+  if (answer.status !== 200) throw new Error(`PATCH ${path}: ${answer.status} ${answer.text.slice(0, 300)}`);
 }
 
 /** Deletes a Pod at once: no kubelet would confirm a graceful end. */
 export async function deletePod(plane: ControlPlane, namespace: string, pod: string): Promise<void> {
-  await plane.kubectlOk(['delete', 'pod', pod, '-n', namespace, '--grace-period=0', '--force']);
+  const path = `/api/v1/namespaces/${namespace}/pods/${pod}?gracePeriodSeconds=0`;
+  const answer = await plane.request('DELETE', path);
+  if (answer.status !== 200) throw new Error(`DELETE ${path}: ${answer.status} ${answer.text.slice(0, 300)}`);
 }
 
 export async function statistic(controller: ControllerProcess, call: string, namespace: string): Promise<Statistic> {

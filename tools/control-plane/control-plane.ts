@@ -142,7 +142,7 @@ export class ControlPlane {
   }
 
   /** One request to the API server as its administrator. `path` begins with "/". */
-  request(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
+  request(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<Answer> {
     const { certificate, key } = this.#adminCredential;
     return call({ url: this.server + path, method, body, authority: this.caData, certificate, key });
   }

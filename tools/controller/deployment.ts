@@ -24,18 +24,21 @@ export function controllerKubeconfig(plane: ControlPlane): Promise<string> {
 
 /** Makes a namespace in which Pods may report: its default service account may patch Pods, as the samples have it. */
 export async function prepareWorkloadNamespace(plane: ControlPlane, namespace: string): Promise<void> {
-  const items = [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } },
-    {
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
-      metadata: { name: 'datapath-reporter', namespace },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'datapath-reporter' },
-      subjects: [{ kind: 'ServiceAccount', name: 'default', namespace }],
-    },
-  ];
-  await plane.kubectlOk(['apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
+  await make(plane, '/api/v1/namespaces', { metadata: { name: namespace } });
+  await make(plane, `/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: 'default' } });
+  await make(plane, `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`, {
+    metadata: { name: 'datapath-reporter' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'datapath-reporter' },
+    subjects: [{ kind: 'ServiceAccount', name: 'default', namespace }],
+  });
+}
+
+/** Creates an object unless it exists. */
+async function make(plane: ControlPlane, path: string, body: object): Promise<void> {
+  const answer = await plane.request('POST', path, body);
+  if (answer.status !== 201 && answer.status !== 409) {
+    throw new Error(`POST ${path}: ${answer.status} ${answer.text.slice(0, 300)}`);
+  }
 }
 
 export interface PodOptions {
