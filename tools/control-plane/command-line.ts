@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
+import type { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { AssetsUnavailable, type Progress } from './asset-builder.js';
 import { assets, type AssetName } from './asset-catalog.js';
@@ -284,13 +285,25 @@ async function run(args: Arguments): Promise<number> {
 
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Runs a command on our terminal and returns its exit code. Signals to us become signals to it. */
+/** Waits for a word on file descriptor 3, then becomes the command; ends when there is none to come. */
+const GATE = 'read -r _ <&3 || exit 1; exec 3<&-; exec "$0" "$@"';
+
+/**
+ * Runs a command on our terminal and returns its exit code (127 where there is no such command). Signals to us become signals to
+ * it. It begins when the supervisor knows it: should we be killed, nobody else could end it.
+ */
 async function passThrough(
   command: string,
   args: readonly string[],
   controlPlanes: readonly ControlPlane[],
 ): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit', env: environmentOf(controlPlanes) });
+  const child = spawn('sh', ['-c', GATE, command, ...args], {
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    env: environmentOf(controlPlanes),
+  });
+  const gate = child.stdio[3] as Writable;
+  // It was told to end before it began.
+  gate.on('error', () => undefined);
   // Listened for before anything is awaited: a quick command would have ended unheard.
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   ended.catch(() => undefined);
@@ -303,12 +316,9 @@ async function passThrough(
   for (const signal of forwarded) process.on(signal, forward);
   try {
     const identity = child.pid === undefined ? undefined : identityOf(child.pid);
-    // Should we be killed, nobody else could end it.
     if (identity !== undefined) await controlPlanes[0]?.supervisor.adopt(identity);
+    gate.end('\n');
     return codeOf(...(await ended));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${command}: command not found`);
-    throw error;
   } finally {
     for (const signal of forwarded) process.removeListener(signal, forward);
   }
