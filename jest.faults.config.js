@@ -6,5 +6,5 @@ export default {
   roots: ['<rootDir>/test/faults'],
   testMatch: ['**/*.spec.ts'],
   testTimeout: 120_000,
-  maxWorkers: 1,
+  maxWorkers: 2,
 };

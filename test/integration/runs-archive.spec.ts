@@ -21,6 +21,7 @@ import {
   deleteResult,
   deleteRun,
   endedRun,
+  isComplete,
   keptOf,
   newRunName,
   readRun,
@@ -106,6 +107,27 @@ describe('a deleted result', () => {
     await deleteResult(plane, namespace, `dpresult-${uid}`);
     const kept = await runThat(plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
     expect(kept.status?.pods).toBe(1);
+  });
+
+  it('is kept, not made again, when its Pod was deleted a moment before', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'behind');
+    const name = newRunName('behind');
+    await createRun(plane, name, { expectedPods: 60 });
+    const fates = Array.from({ length: 60 }, () => ({ delayMs: 10 }));
+    const uids = await reportingPods(client, namespace, fates, { labels: { [RUN_LABEL]: name } });
+    await runThat(plane, name, 'is complete', isComplete);
+    // The caches learn of Pods and of results by different watches: some will hear of the result first.
+    await Promise.all(
+      uids.map(async (uid, i) => {
+        await deletePod(plane, namespace, `web-${String(i).padStart(4, '0')}`);
+        await deleteResult(plane, namespace, `dpresult-${uid}`);
+      }),
+    );
+    const kept = await runThat(plane, name, 'keeps them', ({ status }) => {
+      return status?.archive?.results === 60 && status.archive.releasing === undefined;
+    });
+    expect(kept.status).toMatchObject({ pods: 60, ready: 60 });
+    expect(await resultsOf(plane, namespace)).toEqual([]);
   });
 
   it('goes though its run was deleted', async () => {

@@ -4,8 +4,24 @@ import { connect } from '../../src/modules/kube/connect.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
 import type { ControllerProcess } from '../../tools/controller/controller-process.js';
-import { controlPlane, deletePod, newWorkloadNamespace, startController } from '../support/controller.js';
-import { conditionOf, createRun, isComplete, newRunName, reportingPods, runIsKnown, runThat } from '../support/runs.js';
+import {
+  controlPlane,
+  deletePod,
+  eventually,
+  newWorkloadNamespace,
+  resultsOf,
+  startController,
+} from '../support/controller.js';
+import {
+  conditionOf,
+  createRun,
+  isComplete,
+  newRunName,
+  reportFor,
+  reportingPods,
+  runIsKnown,
+  runThat,
+} from '../support/runs.js';
 
 const RUN_LABEL = 'datapath.observer/run';
 const LONG_MS = 3_600_000;
@@ -24,6 +40,47 @@ afterAll(async () => {
   await controller?.kill('SIGTERM');
   client?.close();
 });
+
+/** Lets the API server refuse every status of a result in a namespace that has one. @returns what ends it */
+async function refuseStatuses(namespace: string): Promise<() => Promise<void>> {
+  const group = '/apis/admissionregistration.k8s.io/v1';
+  const paths = [`${group}/validatingadmissionpolicies`, `${group}/validatingadmissionpolicybindings`];
+  const specs = [
+    {
+      matchConstraints: {
+        resourceRules: [
+          {
+            apiGroups: ['datapath.observer'],
+            apiVersions: ['*'],
+            resources: ['datapathresults/status'],
+            operations: ['UPDATE'],
+          },
+        ],
+      },
+      validations: [{ expression: 'false', message: 'not now' }],
+    },
+    {
+      policyName: namespace,
+      validationActions: ['Deny'],
+      matchResources: { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } },
+    },
+  ];
+  for (const [i, collection] of paths.entries()) {
+    const answer = await plane.request('POST', collection, { metadata: { name: namespace }, spec: specs[i] });
+    expect(answer.status).toBe(201);
+  }
+  const one = await eventually('a result', async () => (await resultsOf(plane, namespace))[0]);
+  const path = `/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults/${one.metadata.name}/status?dryRun=All`;
+  await eventually('statuses are refused', async () => {
+    const answer = await plane.request('PATCH', path, {});
+    return answer.text.includes('not now');
+  });
+  return async () => {
+    for (const collection of paths.toReversed()) {
+      expect((await plane.request('DELETE', `${collection}/${namespace}`)).status).toBe(200);
+    }
+  };
+}
 
 describe('a run with expected Pods', () => {
   it('is complete when as many have an end, and its objectives are judged then', async () => {
@@ -62,6 +119,36 @@ describe('a run with expected Pods', () => {
     expect(more.status?.verdict).toBe('Met');
     expect(more.status?.completedAt).toBe(done.status?.completedAt);
     expect(conditionOf(more, 'Complete')?.message).toBe('4 Pods were expected, 5 came');
+  });
+
+  it('is complete only when the ends of its Pods are stored, and says so', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'unstored');
+    const name = newRunName('unstored');
+    await createRun(plane, name, {
+      expectedPods: 2,
+      objectives: [{ metric: 'datapathDelay', statistic: 'max', thresholdMs: LONG_MS }],
+    });
+    await reportingPods(client, namespace, ['pending', 'pending'], { labels: { [RUN_LABEL]: name } });
+    const allow = await refuseStatuses(namespace);
+    await reportFor(client, namespace, 'web-0000', { delayMs: 10 });
+    await reportFor(client, namespace, 'web-0001', 'failed');
+    const open = await runThat(
+      plane,
+      name,
+      'waits for the store',
+      (run) => conditionOf(run, 'Complete')?.reason === 'ResultsNotStored',
+    );
+    expect(conditionOf(open, 'Complete')).toMatchObject({
+      status: 'False',
+      message: 'the end of 2 Pods is not stored yet',
+    });
+    expect(open.status).toMatchObject({ ready: 1, failed: 1 });
+    expect(open.status?.verdict).toBeUndefined();
+    await allow();
+    const done = await runThat(plane, name, 'is complete', isComplete);
+    expect(done.status?.verdict).toBe('Missed');
+    const stored = await resultsOf(plane, namespace);
+    expect(stored.map(({ status }) => status?.outcome).toSorted()).toEqual(['Failed', 'Ready']);
   });
 
   it('is missed by one failed Pod, unless it says that some may fail', async () => {

@@ -232,6 +232,20 @@ describe('Frugal under faults', () => {
   });
 });
 
+describe('Frugal where answers were lost', () => {
+  it('allows to say again what was said in a fault, and only there', () => {
+    const log = new HandMadeLog();
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a', version: 7 });
+    const from = log.now;
+    log.result('patch', { podUid: 'a', version: 7 });
+    const faults = { intended: 1, happened: [{ from, to: log.now }] };
+    expect(broken(log, { faults })).toEqual([]);
+    log.pass(10).result('patch', { podUid: 'a', version: 7 }).pass(10).result('patch', { podUid: 'a', version: 7 });
+    expect(broken(log, { faults })).toEqual([expect.stringContaining('was written again with what it said already')]);
+  });
+});
+
 describe('Fenced', () => {
   const pods = { pods: 0, patienceMs: 30_000 };
 

@@ -20,6 +20,8 @@ export function frugal(run: Run): string[] {
     for (const [i, after] of result.versions.entries()) {
       const before = result.versions[i - 1];
       if (before === undefined || !after.byController || result.deletedAt === after.at) continue;
+      // Where the answer to a write was lost, its author can't know that it was done, and says it again.
+      if (run.metFault(before.receivedAt, after.receivedAt)) continue;
       const same =
         isDeepStrictEqual(before.object.status, after.object.status) &&
         isDeepStrictEqual(before.object.spec, after.object.spec) &&

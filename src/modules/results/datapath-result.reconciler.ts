@@ -19,7 +19,7 @@ import { addFinalizer, removeFinalizer } from '../kube/finalizers.js';
 import { isAlreadyExists, isConflict, isKubeApiError, isNotFound } from '../kube/kube-api-error.js';
 import { KubeClient } from '../kube/kube-client.js';
 import { formatKey } from '../kube/resource.js';
-import type { KubeObject, ReflectorEvent, Store } from '../kube/resource.js';
+import type { KubeObject, ObjectKey, ReflectorEvent, ResourceType, Store } from '../kube/resource.js';
 import {
   InjectStore,
   OnEvent,
@@ -36,7 +36,7 @@ import type { NamespaceView } from '../pods/namespace.resource.js';
 import { PODS } from '../pods/pod.resource.js';
 import { carriesReporter, projectMeasuredPod, projectPod } from '../pods/project-pod.js';
 import { projectWorkload, WORKLOADS } from '../pods/workload.resource.js';
-import { ARCHIVE_FINALIZER, DATAPATH_RUNS } from '../runs/datapath-run.resource.js';
+import { ARCHIVE_FINALIZER, DATAPATH_RUNS, RUN_OPERATOR } from '../runs/datapath-run.resource.js';
 import { RunMembership } from '../runs/run-membership.js';
 import { isHeld, projectRun } from '../runs/run-view.js';
 import type { RunView } from '../runs/run-view.js';
@@ -274,12 +274,41 @@ export class DatapathResultReconciler {
       return this.#followUnwatched(state, stored, request);
     }
     const unreadable = stored.state === undefined;
-    const again = pod !== undefined && this.namespaces.get(stored.namespace)?.terminating === false;
-    if (!unreadable && !again) return undefined;
+    if (!unreadable && !(await this.#isToBeMadeAgain(stored, pod, request))) {
+      // Its run may have passed it over, while the cache still had the Pod.
+      this.engine.enqueue(RUN_OPERATOR, stored.state.runName);
+      return undefined;
+    }
     if (unreadable) this.#logger.warn('a deleted result says nothing that can be kept', { result: request.key });
     else this.#tracker.keep(request.name.slice(UID_AT));
     await removeFinalizer(this.client, DATAPATH_RESULTS, objectOf(stored), ARCHIVE_FINALIZER, request.signal);
     return undefined;
+  }
+
+  /**
+   * Whether its Pod lives where results can be made. The caches may be behind a Pod or a namespace that was deleted just before the
+   * result, and a result that is let go and can't be made again takes its numbers along: the API server is asked.
+   */
+  async #isToBeMadeAgain(
+    { namespace }: ResultView,
+    pod: PodObservation | undefined,
+    { signal }: ReconcileRequest,
+  ): Promise<boolean> {
+    if (pod === undefined || this.namespaces.get(namespace)?.terminating !== false) return false;
+    const found = await this.#find(PODS, { namespace, name: pod.name }, signal);
+    if (found?.metadata.uid !== pod.uid) return false;
+    const home = await this.#find(NAMESPACES, { namespace: '', name: namespace }, signal);
+    return home !== undefined && home.metadata.deletionTimestamp === undefined;
+  }
+
+  /** An object as the API server has it at this moment. */
+  async #find(type: ResourceType, key: ObjectKey, signal: AbortSignal): Promise<KubeObject | undefined> {
+    try {
+      return await this.client.get<KubeObject>(type, key, { signal });
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
   }
 
   async #writeStatus(state: ResultState, stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
@@ -340,17 +369,8 @@ export class DatapathResultReconciler {
     stored: ResultView | undefined,
     request: ReconcileRequest,
   ): Promise<ReconcileOutcome> {
-    let pod: PodObservation | undefined;
-    try {
-      const raw = await this.client.get<KubeObject>(
-        PODS,
-        { namespace: state.namespace, name: state.name },
-        { signal: request.signal },
-      );
-      if (raw.metadata.uid === state.uid) pod = projectPod(raw);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const raw = await this.#find(PODS, { namespace: state.namespace, name: state.name }, request.signal);
+    const pod = raw?.metadata.uid === state.uid ? projectPod(raw) : undefined;
     // Between the question and the answer the watch may have told more.
     const current = this.index.get(state.uid);
     if (current === undefined || isFinal(current.outcome)) return { requeueAfterMs: 0 };

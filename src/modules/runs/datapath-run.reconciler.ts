@@ -37,7 +37,7 @@ import { DATAPATH_RESULTS, projectResult } from '../results/result-conversion.js
 import type { ResultView } from '../results/result-conversion.js';
 import { ResultIndex } from '../results/result-index.js';
 import type { ResultChange } from '../results/result-index.js';
-import { ARCHIVE_FINALIZER, DATAPATH_RUNS } from './datapath-run.resource.js';
+import { ARCHIVE_FINALIZER, DATAPATH_RUNS, RUN_OPERATOR } from './datapath-run.resource.js';
 import { MAX_RELEASING } from './datapath-run.schema.js';
 import type { DatapathRunStatus } from './datapath-run.schema.js';
 import { EndingResults } from './ending-results.js';
@@ -50,7 +50,6 @@ import { instantText } from './run-status.js';
 import { isHeld, projectRun } from './run-view.js';
 import type { RunView } from './run-view.js';
 
-const NAME = 'datapath-run';
 /** Finalizers that are removed at the same time: few enough to leave the API server to others. */
 const RELEASES_AT_ONCE = 16;
 /** A watch without a line for so long may have missed something, milliseconds. Bookmarks come about every minute. */
@@ -63,7 +62,7 @@ interface Batch {
 }
 
 @Operator({
-  name: NAME,
+  name: RUN_OPERATOR,
   resource: DATAPATH_RUNS,
   project: projectRun,
   watches: [
@@ -158,6 +157,7 @@ export class DatapathRunReconciler {
       watchingSinceMs: this.#watchingSinceMs,
       watchedUntilMs: this.#watchedUntilMs(epochMs),
       overlap: this.#overlapOf(run),
+      unstored: () => this.directory.unstored(run),
     });
     if (!plan.due) {
       if (plan.againInMs === 0) return this.#expire(run, request);
@@ -182,7 +182,7 @@ export class DatapathRunReconciler {
       throw error;
     }
     this.#pace.wrote(run.name, this.#clock.monotonicMs());
-    this.engine.recordWrite(NAME, request.key, written.metadata.resourceVersion ?? '');
+    this.engine.recordWrite(RUN_OPERATOR, request.key, written.metadata.resourceVersion ?? '');
     // Its event runs this key again: what was folded is let go then.
     return plan.againInMs === undefined || plan.againInMs === 0 ? undefined : { requeueAfterMs: plan.againInMs };
   }
@@ -272,7 +272,7 @@ export class DatapathRunReconciler {
       const run = this.runs.get(name);
       const waitMs = run === undefined ? 0 : this.#pace.waitMs(run, nowMs, this.#clock.epochMs());
       // A replica that doesn't write forgets it: whoever leads next runs every key.
-      if (!this.engine.enqueue(NAME, name, waitMs)) this.#pace.begin(name);
+      if (!this.engine.enqueue(RUN_OPERATOR, name, waitMs)) this.#pace.begin(name);
     }
   }
 

@@ -11,3 +11,6 @@ export const DATAPATH_RUNS: ResourceType = {
 
 /** Holds a DatapathResult until its numbers are kept in its run. */
 export const ARCHIVE_FINALIZER = 'datapath.observer/archive';
+
+/** The operator that keeps the runs. */
+export const RUN_OPERATOR = 'datapath-run';

@@ -203,8 +203,9 @@ const sketch = text(
 const metricNumbers = {
   count: count('Pods with a value.'),
   failed: count('Pods without a value that failed.'),
-  lost: count('Pods without a value of which it is not known whether they failed.'),
-  unmeasured: count('Pods that became ready and did not report the value.'),
+  // Added later: a status without them must stay valid, or it could never be written again.
+  lost: count('Pods without a value of which it is not known whether they failed.').exactOptional(),
+  unmeasured: count('Pods that became ready and did not report the value.').exactOptional(),
   uncertain: count('Pods with a value whose creation is known to the second only.'),
   sumMs: signedMilliseconds('Sum of the values, milliseconds.'),
   minMs: signedMilliseconds('Smallest value, milliseconds.').exactOptional(),

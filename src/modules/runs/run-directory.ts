@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { archivedCount, emptyArchive, mergeArchives } from '../../statistics/run-archive.js';
 import type { RunArchive } from '../../statistics/run-archive.js';
+import { isFinal } from '../../datapath/result-state.js';
+import { formatKey } from '../kube/resource.js';
 import { markMatching } from '../../statistics/result-filter.js';
 import { runFigures } from '../../statistics/run-figures.js';
 import type { RunFigures } from '../../statistics/run-figures.js';
 import type { Store } from '../kube/resource.js';
 import { InjectStore } from '../operator/index.js';
-import { DATAPATH_RESULTS } from '../results/result-conversion.js';
+import { DATAPATH_RESULTS, resultName } from '../results/result-conversion.js';
 import type { ResultView } from '../results/result-conversion.js';
 import { ResultIndex } from '../results/result-index.js';
 import { DATAPATH_RUNS } from './datapath-run.resource.js';
@@ -54,6 +56,24 @@ export class RunDirectory {
     const marks = this.livingMarks([run]);
     for (const podUid of archivedPods) unmark(marks, table.slotOf(podUid));
     return runFigures(table, marks, archive, nowMs);
+  }
+
+  /**
+   * Results of the run whose Pod has an end that no stored result says yet. Costs a look into the store for each Pod of the run that
+   * has an end.
+   */
+  unstored(run: RunView): number {
+    const { table } = this.index;
+    const marks = this.livingMarks([run]);
+    let unstored = 0;
+    for (let slot = 0; slot < marks.length; slot++) {
+      if (marks[slot] === 0) continue;
+      const outcome = table.outcome(slot);
+      if (!isFinal(outcome)) continue;
+      const key = formatKey({ namespace: table.text('namespace', slot) ?? '', name: resultName(table.uid(slot)) });
+      if (this.results.get(key)?.state?.outcome !== outcome) unstored += 1;
+    }
+    return unstored;
   }
 
   /** What these runs keep of deleted results; `undefined` where they keep nothing. */

@@ -1,6 +1,9 @@
 /**
  * What the status of a DatapathRun should say: whether it is complete, its verdict, its conditions. Pure.
  *
+ * A run is complete only when the end of each of its Pods is stored: until then a crash of the controller together with the deletion of
+ * the Pods could still take a number away, and what a pipeline was told would not be what is left.
+ *
  * A run that was complete because its expected Pods had an end, or because its deadline passed, stays complete, with its verdict: a
  * pipeline reads the same in a month. One that was complete because it was quiet is open again when something happens. A change of the
  * spec is judged anew.
@@ -22,6 +25,10 @@ import type { RunArchive } from '../../statistics/run-archive.js';
 export const DEFAULT_QUIET_SECONDS = 30;
 /** How often an open run says that it is still watched, milliseconds: by that much a gap is known. */
 export const HEARTBEAT_MS = 30_000;
+/** How often a run that waits for its results to be stored is looked at, milliseconds. */
+const STORE_CHECK_MS = 500;
+/** How long after its deadline a run waits for its results to be stored, milliseconds. */
+const STORE_GRACE_MS = 30_000;
 /** Gaps that are kept, the newest ones. */
 const MAX_GAPS = 20;
 
@@ -46,6 +53,8 @@ export interface RunInput {
   /** Until when it is sure to have seen everything. */
   readonly watchedUntilMs: number;
   readonly overlap: Overlap | undefined;
+  /** Results of the run whose Pod has an end that isn't stored yet. Asked only where it decides. */
+  readonly unstored: () => number;
 }
 
 export interface RunPlan {
@@ -87,7 +96,24 @@ export function planRun(input: RunInput): RunPlan {
   return { status, due: isDue(stored, status), againInMs: againInMs(input, completion) };
 }
 
-function completionOf({ run, figures, nowMs, quietForMs }: RunInput): Completion {
+function completionOf(input: RunInput): Completion {
+  const { run, nowMs } = input;
+  const completion = reachedBy(input);
+  if (!completion.complete || isJudged(input)) return completion;
+  const { deadlineSeconds } = run.spec;
+  const isOverdue = deadlineSeconds !== undefined && nowMs >= run.createdMs + deadlineSeconds * 1000 + STORE_GRACE_MS;
+  const unstored = isOverdue ? 0 : input.unstored();
+  if (unstored === 0) return completion;
+  return {
+    complete: false,
+    reason: 'ResultsNotStored',
+    message: `the end of ${String(unstored)} Pods is not stored yet`,
+    inMs: STORE_CHECK_MS,
+  };
+}
+
+/** What the Pods, the deadline and the quiet say. */
+function reachedBy({ run, figures, nowMs, quietForMs }: RunInput): Completion {
   const { expectedPods, deadlineSeconds, quietSeconds = DEFAULT_QUIET_SECONDS } = run.spec;
   const complete = findCondition(run.status?.conditions as Condition[] | undefined, 'Complete');
   const settled =

@@ -113,8 +113,8 @@ function readMetric(name: Metric, stored: ArchiveStatus['metrics'][Metric]): Met
     minMs: stored.minMs ?? null,
     maxMs: stored.maxMs ?? null,
     failed: stored.failed,
-    lost: stored.lost,
-    unmeasured: stored.unmeasured,
+    lost: stored.lost ?? 0,
+    unmeasured: stored.unmeasured ?? 0,
     uncertain: stored.uncertain,
     sketch,
     worst: (stored.worst ?? []).map(
