@@ -37,7 +37,7 @@ e2e: images control-plane ## Run end-to-end tests with real Pods on a real node 
 	else $(JEST) -c jest.e2e.config.js $(ARGS); fi
 
 .PHONY: lint
-lint: node_modules ## Lint (with the layering rule), check format and types
+lint: node_modules ## Lint (with the layering rule), check format, types and the API's description
 	@npm run --silent lint
 	@npm run --silent typecheck
 
