@@ -1,7 +1,7 @@
 /** An audit log written by hand: a short story of Pods, results and leases, in the shape in which the API server tells it. */
 import type { AuditEvent } from '../../tools/invariants/audit-event.js';
 import { CONTROLLER_USER, LEASE_NAME } from '../../tools/invariants/check.js';
-import type { ResultStatus } from '../../tools/invariants/objects.js';
+import type { ResultStatus, RunStatus } from '../../tools/invariants/objects.js';
 
 const START_MS = Date.parse('2026-01-01T00:00:00Z');
 
@@ -12,6 +12,8 @@ export interface ResultStory {
   readonly uid?: string;
   readonly spec?: object;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly finalizers?: readonly string[];
+  readonly ending?: boolean;
   readonly status?: ResultStatus;
   readonly by?: string;
   readonly code?: number;
@@ -27,6 +29,7 @@ export class HandMadeLog {
   #now = START_MS;
   #version = 100;
   #ids = 0;
+  readonly #runs = new Set<string>();
 
   get now(): number {
     return this.#now;
@@ -101,7 +104,15 @@ export class HandMadeLog {
     const { podUid, name = `dpresult-${podUid}`, uid = `result-of-${podUid}`, by = 'one' } = story;
     const code = story.code ?? (verb === 'create' ? 201 : 200);
     const version = story.version ?? this.#version++;
-    const metadata = { name, namespace: 'x', uid, resourceVersion: String(version), labels: story.labels ?? {} };
+    const metadata = {
+      name,
+      namespace: 'x',
+      uid,
+      resourceVersion: String(version),
+      labels: story.labels ?? {},
+      ...(story.finalizers === undefined ? {} : { finalizers: story.finalizers }),
+      ...(story.ending === true ? { deletionTimestamp: this.#iso() } : {}),
+    };
     const said = {
       spec: story.spec ?? { podRef: { uid: podUid, name: `pod-${podUid}`, namespace: 'x' } },
       ...(story.status === undefined ? {} : { status: story.status }),
@@ -118,6 +129,33 @@ export class HandMadeLog {
           : story.metadataOnly === true
             ? { kind: 'PartialObjectMetadata', metadata }
             : { kind: 'DatapathResult', metadata, ...said },
+    });
+    return this;
+  }
+
+  /** A controller writes the status of a run; the first time somebody makes the run before. */
+  run(name: string, status: RunStatus, by = 'one'): this {
+    if (!this.#runs.has(name)) this.#run('create', name, {});
+    this.#runs.add(name);
+    return this.#run('patch', name, { ...this.#by(by) }, status);
+  }
+
+  deleteRun(name: string): this {
+    this.#add({ verb: 'delete', objectRef: { resource: 'datapathruns', name }, responseStatus: { code: 200 } });
+    return this;
+  }
+
+  #run(verb: string, name: string, by: Partial<AuditEvent>, status?: RunStatus): this {
+    this.#add({
+      ...by,
+      verb,
+      objectRef: { resource: 'datapathruns', name, ...(status === undefined ? {} : { subresource: 'status' }) },
+      responseStatus: { code: verb === 'create' ? 201 : 200 },
+      responseObject: {
+        kind: 'DatapathRun',
+        metadata: { name, uid: `uid-of-${name}`, resourceVersion: String(this.#version++) },
+        ...(status === undefined ? {} : { status }),
+      },
     });
     return this;
   }

@@ -10,6 +10,7 @@
  * | Legal | the outcome moves only along its graph; a transition time moves only when the status flips |
  * | Frugal | at most 2 writes per Pod without a fault; none once converged |
  * | Fenced | no write by an identity outside its lease |
+ * | Conserved | counts by outcome add up to the results; a run's summary equals a recomputation; archived numbers stay |
  * | Honest | an answer that says synced holds every event before it; pending is never reported as failed |
  * | Bounded | requests, memory, queue and event-loop delay stay below their limits |
  * | Ran | what was to be proven happened: as many Pods, kills and faults as were intended |
@@ -20,6 +21,7 @@ import { HistoryBuilder } from './history.js';
 import type { History } from './history.js';
 import { complete, honest } from './pod-rules.js';
 import { firstWins, legal, unique } from './result-rules.js';
+import { conserved, paced } from './run-rules.js';
 import { Run } from './run.js';
 import { bounded, busiestMinute, fenced, frugal, interruptionsOf, meetsFault } from './write-rules.js';
 
@@ -31,8 +33,9 @@ const RULES: readonly (readonly [Invariant, (run: Run) => readonly string[]])[] 
   ['Complete', complete],
   ['FirstWins', firstWins],
   ['Legal', legal],
-  ['Frugal', frugal],
+  ['Frugal', (run) => [...frugal(run), ...paced(run)]],
   ['Fenced', fenced],
+  ['Conserved', conserved],
   ['Honest', honest],
   ['Bounded', bounded],
 ];
@@ -98,6 +101,9 @@ function countsOf(run: Run): Counts {
     events: history.events,
     pods: run.pods.length,
     results: history.results.length,
+    runs: history.runs.length,
+    runWrites: history.runs.flatMap(({ versions }) => versions.filter((version) => version.byController)).length,
+    archived: sum(history.runs.map(({ versions }) => versions.at(-1)?.object.status?.archive?.results ?? 0)),
     writes: history.attempts.length,
     writesForNothing: run.writesForNothing,
     mostWritesPerPod,
@@ -113,6 +119,10 @@ function countsOf(run: Run): Counts {
   };
 }
 
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
 /** The verdict in lines: one `broke NAME: why` for each violation (the first ones of each kind), then what was looked at. */
 export function formatVerdict(verdict: Verdict, perInvariant = 5): string[] {
   const { violations, counts } = verdict;
@@ -126,10 +136,12 @@ export function formatVerdict(verdict: Verdict, perInvariant = 5): string[] {
     counts.interruptedPods === 0
       ? ''
       : `, ${counts.mostWritesPerInterruptedPod} for the ${counts.interruptedPods} that a kill, a fault or a change of leader met`;
+  const runs =
+    counts.runs === 0 ? '' : `${counts.runs} runs (${counts.runWrites} writes, ${counts.archived} results archived), `;
   const names = new Set(violations.map((violation) => violation.invariant));
   lines.push(
     `invariants: ${counts.pods} Pods, ${counts.writes} writes (at most ${counts.mostWritesPerPod} a Pod${interrupted}), ` +
-      `${counts.controllers} controller processes, ${counts.leaderChanges} changes of leader, ${names.size} broken`,
+      `${runs}${counts.controllers} controller processes, ${counts.leaderChanges} changes of leader, ${names.size} broken`,
   );
   return lines;
 }

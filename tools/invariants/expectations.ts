@@ -7,6 +7,7 @@ export const INVARIANTS = [
   'Legal',
   'Frugal',
   'Fenced',
+  'Conserved',
   'Honest',
   'Bounded',
   // Not of the system but of the run: that what was to be proven really happened.
@@ -99,6 +100,11 @@ export interface Counts {
   readonly events: number;
   readonly pods: number;
   readonly results: number;
+  readonly runs: number;
+  /** Writes of their statuses by controllers. */
+  readonly runWrites: number;
+  /** Results that are kept in runs, by the last word of each. */
+  readonly archived: number;
   /** Requests of controllers that asked to write a result. */
   readonly writes: number;
   /** Those of them that came for a result which was gone already. */

@@ -1,5 +1,5 @@
 /**
- * The audit log, folded into what happened to each Pod, each result and the Lease. Pure: events in, histories out.
+ * The audit log, folded into what happened to each Pod, each result, each run and the Lease. Pure: events in, histories out.
  *
  * Assumptions
  * - The log is whole from the first event that matters (it is bounded: a very long run loses its beginning).
@@ -8,7 +8,7 @@
 import { actorOf, epochMsOf, isWrite, succeeded } from './audit-event.js';
 import type { AuditEvent } from './audit-event.js';
 import { carriesReporter, objectOf } from './objects.js';
-import type { LeaseObject, PodObject, ResultObject } from './objects.js';
+import type { LeaseObject, PodObject, ResultObject, RunObject } from './objects.js';
 
 export interface PodVersion {
   /** When the answer was sent, milliseconds since the epoch, as all times here. */
@@ -47,6 +47,25 @@ export interface ResultHistory {
   readonly createdAt?: number;
   deletedAt?: number;
   readonly versions: ResultVersion[];
+}
+
+export interface RunVersion {
+  readonly receivedAt: number;
+  readonly at: number;
+  readonly version: number;
+  /** Whether a controller wrote its status. */
+  readonly byController: boolean;
+  readonly object: RunObject;
+}
+
+/** One DatapathRun from its creation to its deletion; made again under the same name it is another. */
+export interface RunHistory {
+  readonly uid: string;
+  readonly name: string;
+  /** Without it the run was there before the log began. */
+  readonly createdAt?: number;
+  deletedAt?: number;
+  readonly versions: RunVersion[];
 }
 
 /** A request of a controller that asked to write a result, whatever came of it. */
@@ -93,6 +112,9 @@ export interface History {
   readonly last: number;
   readonly pods: ReadonlyMap<string, PodHistory>;
   readonly results: readonly ResultHistory[];
+  readonly runs: readonly RunHistory[];
+  /** Names of runs that have results in namespaces that aren't looked at. */
+  readonly runsElsewhere: ReadonlySet<string>;
   readonly attempts: readonly WriteAttempt[];
   readonly leaseWrites: readonly LeaseWrite[];
   readonly watches: readonly PodWatch[];
@@ -118,6 +140,8 @@ export class HistoryBuilder {
   readonly #podByName = new Map<string, PodHistory>();
   readonly #results = new Map<string, ResultHistory>();
   readonly #resultByKey = new Map<string, ResultHistory>();
+  readonly #runs = new Map<string, RunHistory>();
+  readonly #runsElsewhere = new Set<string>();
   readonly #attempts: WriteAttempt[] = [];
   readonly #leaseWrites: LeaseWrite[] = [];
   readonly #watches = new Map<string, PodWatch>();
@@ -150,7 +174,13 @@ export class HistoryBuilder {
     this.#last = Math.max(this.#last, at);
     if (byController) this.#onActor(event, receivedAt, at);
     const { namespaces } = this.#options;
-    if (!completed || !isWrite(event) || (namespaces !== undefined && !namespaces.includes(namespace ?? ''))) return;
+    if (!completed || !isWrite(event)) return;
+    if (resource === 'datapathruns') this.#onRun(event, receivedAt, at, byController);
+    if (namespaces !== undefined && !namespaces.includes(namespace ?? '')) {
+      const elsewhere = resource === 'datapathresults' ? runNameIn(event) : undefined;
+      if (elsewhere !== undefined) this.#runsElsewhere.add(elsewhere);
+      return;
+    }
     if (resource === 'pods') this.#onPod(event, at);
     else if (resource === 'datapathresults') this.#onResult(event, at, byController);
   }
@@ -160,12 +190,15 @@ export class HistoryBuilder {
       result.versions.sort((a, b) => a.version - b.version);
       completeVersions(result.versions);
     }
+    for (const run of this.#runs.values()) run.versions.sort((a, b) => a.version - b.version);
     return {
       events: this.#events,
       first: this.#first,
       last: this.#last,
       pods: this.#pods,
       results: [...this.#results.values()],
+      runs: [...this.#runs.values()],
+      runsElsewhere: this.#runsElsewhere,
       attempts: this.#attempts,
       leaseWrites: this.#leaseWrites.toSorted((a, b) => a.version - b.version),
       watches: closeSuperseded([...this.#watches.values()]),
@@ -281,6 +314,28 @@ export class HistoryBuilder {
     if ((deletes || object.metadata.deletionTimestamp !== undefined) && !held) known.deletedAt ??= at;
   }
 
+  #onRun(event: AuditEvent, receivedAt: number, at: number, byController: boolean): void {
+    if (!succeeded(event)) return;
+    if (event.verb === 'delete') {
+      const name = event.objectRef?.name;
+      for (const run of this.#runs.values()) if (run.name === name) run.deletedAt ??= at;
+      return;
+    }
+    const object = objectOf<RunObject>(event.responseObject, 'DatapathRun');
+    const { uid, name = '', resourceVersion } = object?.metadata ?? {};
+    if (object === undefined || uid === undefined) return;
+    let known = this.#runs.get(uid);
+    if (known === undefined) {
+      // Server-side apply creates by a patch.
+      const created = event.verb === 'create' || event.responseStatus?.code === 201 ? { createdAt: at } : {};
+      known = { uid, name, versions: [], ...created };
+      this.#runs.set(uid, known);
+    }
+    const ofStatus = event.objectRef?.subresource === 'status';
+    const version = Number(resourceVersion);
+    known.versions.push({ receivedAt, at, version, byController: byController && ofStatus, object });
+  }
+
   #onLease(event: AuditEvent, at: number): void {
     const lease = objectOf<LeaseObject>(event.responseObject, 'Lease');
     if (!succeeded(event) || lease === undefined) return;
@@ -309,6 +364,11 @@ function closeSuperseded(watches: readonly PodWatch[]): readonly PodWatch[] {
     latest.set(scope, watch);
   }
   return watches;
+}
+
+/** The run that a result names, where it is made. */
+function runNameIn({ verb, requestObject }: AuditEvent): string | undefined {
+  return verb === 'create' ? (requestObject as Partial<ResultObject> | undefined)?.spec?.runName : undefined;
 }
 
 /** The result in an answer, or what its request says of it where the client asked for the metadata alone. */

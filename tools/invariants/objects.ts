@@ -31,6 +31,9 @@ export interface ResultCondition {
 
 export interface ResultStatus {
   readonly outcome?: string;
+  readonly timeToStartMs?: number;
+  readonly timeToDatapathReadyMs?: number;
+  readonly datapathDelayMs?: number;
   readonly startedAt?: string;
   readonly datapathReadyAt?: string;
   readonly podDeletedAt?: string;
@@ -41,8 +44,53 @@ export interface ResultStatus {
 export interface ResultObject {
   readonly kind?: string;
   readonly metadata: Meta;
-  readonly spec?: { readonly podRef?: { readonly uid?: string; readonly name?: string; readonly namespace?: string } };
+  readonly spec?: {
+    readonly podRef?: { readonly uid?: string; readonly name?: string; readonly namespace?: string };
+    readonly runName?: string;
+  };
   readonly status?: ResultStatus;
+}
+
+/** Results by outcome. */
+export interface OutcomeCounts {
+  readonly pending?: number;
+  readonly started?: number;
+  readonly ready?: number;
+  readonly failed?: number;
+  readonly aborted?: number;
+}
+
+/** The values of one metric of a run. */
+export interface RunNumbers {
+  readonly count?: number;
+  readonly sumMs?: number;
+  readonly minMs?: number;
+  readonly maxMs?: number;
+  readonly p50Ms?: number;
+  readonly p90Ms?: number;
+  readonly p99Ms?: number;
+  readonly estimated?: boolean;
+  readonly sketch?: string;
+}
+
+export interface RunStatus extends OutcomeCounts {
+  readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string }[];
+  readonly observedGeneration?: number;
+  readonly verdict?: string;
+  readonly completedAt?: string;
+  readonly pods?: number;
+  readonly metrics?: Readonly<Record<string, RunNumbers>>;
+  readonly archive?: OutcomeCounts & {
+    readonly results?: number;
+    readonly metrics?: Readonly<Record<string, RunNumbers>>;
+    readonly releasing?: readonly string[];
+  };
+}
+
+export interface RunObject {
+  readonly kind?: string;
+  readonly metadata: Meta;
+  readonly status?: RunStatus;
 }
 
 export interface LeaseObject {

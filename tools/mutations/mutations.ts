@@ -63,6 +63,13 @@ export const MUTATIONS: readonly Mutation[] = [
     replicas: 2,
   },
   {
+    invariant: 'Conserved',
+    title: 'lets deleted results go without keeping their numbers',
+    file: 'src/modules/runs/datapath-run.reconciler.ts',
+    search: 'mergeArchives(run.archive, archiveOf(batch.states))',
+    replace: 'run.archive',
+  },
+  {
     invariant: 'Honest',
     title: 'takes the deadline for seconds, and calls pending Pods failed',
     file: 'src/modules/results/datapath-result.reconciler.ts',

@@ -1,6 +1,7 @@
 /**
  * A short story of Pods in which each invariant has something to lose: one becomes ready after a while, one fails and succeeds
- * late with another start, one is deleted while it is pending, many come while replicas compete, and some never report.
+ * late with another start, one is deleted while it is pending and its result after it, many come while replicas compete, and some
+ * never report.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ const PATIENCE_MS = 12_000;
 const QUIET_MS = 4_000;
 
 interface Stored {
+  readonly metadata?: { readonly name?: string };
   readonly spec?: { readonly podRef?: { readonly name?: string } };
   readonly status?: { readonly outcome?: string; readonly startedAt?: string };
 }
@@ -97,6 +99,7 @@ async function play(story: Story, contended: boolean): Promise<number> {
   await story.until('late', (result) => result.status?.outcome === 'Ready');
   await story.until('prompt', (result) => result.status?.outcome === 'Ready');
   await story.until('gone', (result) => result.status?.outcome === 'Aborted');
+  await story.deleteResult('gone');
   await pause(QUIET_MS);
   return PENDING + 3 + (contended ? STREAM : 0);
 }
@@ -121,15 +124,30 @@ class Story {
     await this.plane.kubectlOk(['delete', 'pod', pod, '-n', this.namespace, '--grace-period=0', '--force']);
   }
 
+  /** Deletes the result of a Pod that is gone, and waits until its run has let it go, but not for ever. */
+  async deleteResult(pod: string): Promise<void> {
+    const isIts = (result: Stored): boolean => result.spec?.podRef?.name === pod;
+    const name = (await this.#results()).find(isIts)?.metadata?.name;
+    if (name === undefined) return;
+    await this.plane.kubectlOk(['delete', 'dpr', name, '-n', this.namespace, '--wait=false']);
+    const end = Date.now() + PATIENCE_MS;
+    while (Date.now() < end && (await this.#results()).some(isIts)) await pause(100);
+  }
+
   /** Waits until the result of a Pod is as expected, but not for ever: a mutant may never get there, and is judged all the same. */
   async until(pod: string, expected: (result: Stored) => boolean): Promise<void> {
     const end = Date.now() + PATIENCE_MS;
     while (Date.now() < end) {
-      const path = `/apis/datapath.observer/v1/namespaces/${this.namespace}/datapathresults`;
-      const { items = [] } = JSON.parse((await this.plane.request('GET', path)).text) as { items?: readonly Stored[] };
+      const items = await this.#results();
       if (items.some((result) => result.spec?.podRef?.name === pod && expected(result))) return;
       await pause(100);
     }
+  }
+
+  async #results(): Promise<readonly Stored[]> {
+    const path = `/apis/datapath.observer/v1/namespaces/${this.namespace}/datapathresults`;
+    const { items = [] } = JSON.parse((await this.plane.request('GET', path)).text) as { items?: readonly Stored[] };
+    return items;
   }
 }
 
