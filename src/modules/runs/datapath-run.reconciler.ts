@@ -111,6 +111,7 @@ export class DatapathRunReconciler {
   onRun(event: ReflectorEvent<RunView>): void {
     this.membership.runsChanged();
     if (event.type === 'Deleted') this.#pace.forget(event.object.name);
+    else if (event.type !== 'Synced') this.#pace.saw(event.object, this.#clock.monotonicMs(), this.#clock.epochMs());
   }
 
   @OnEvent(DATAPATH_RESULTS)
@@ -131,10 +132,7 @@ export class DatapathRunReconciler {
     }
     await this.#release(run, request.signal);
     const nowMs = this.#clock.monotonicMs();
-    const waitMs = Math.max(
-      this.#pace.waitMs(run, nowMs, this.#clock.epochMs()),
-      this.#ending.gatherMs(run.name, nowMs),
-    );
+    const waitMs = Math.max(this.#pace.waitMs(run.name, nowMs), this.#ending.gatherMs(run.name, nowMs));
     if (waitMs > 0) return { requeueAfterMs: waitMs };
     this.#pace.begin(run.name);
     return this.#write(run, request);
@@ -269,8 +267,7 @@ export class DatapathRunReconciler {
       if (name === undefined) continue;
       if (moved) this.#pace.moved(name, nowMs);
       if (!this.#pace.touch(name)) continue;
-      const run = this.runs.get(name);
-      const waitMs = run === undefined ? 0 : this.#pace.waitMs(run, nowMs, this.#clock.epochMs());
+      const waitMs = this.#pace.waitMs(name, nowMs);
       // A replica that doesn't write forgets it: whoever leads next runs every key.
       if (!this.engine.enqueue(RUN_OPERATOR, name, waitMs)) this.#pace.begin(name);
     }
