@@ -32,7 +32,8 @@ export class AppModule {
           ...(settings.kubeconfig === undefined ? {} : { kubeconfig: settings.kubeconfig }),
         }),
         OperatorModule.forRoot({
-          debugEndpoint: true,
+          // Its pages know callers of this machine alone, and no tokens.
+          debugEndpoint: settings.apiAuth !== 'strict',
           onFatal,
           ...(settings.leaderElect
             ? {

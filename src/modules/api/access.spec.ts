@@ -26,6 +26,8 @@ describe('a request that came through a port-forward', () => {
     ['no name', '127.0.0.1', {}],
     ['a proxy', '127.0.0.1', { ...local, 'x-forwarded-for': '10.0.0.7' }],
     ['a proxy that names only the host', '127.0.0.1', { ...local, 'x-forwarded-host': 'localhost' }],
+    ['a proxy that names itself', '127.0.0.1', { ...local, via: '1.1 proxy' }],
+    ['a proxy that names the caller', '127.0.0.1', { ...local, 'x-real-ip': '10.0.0.7' }],
     ['a proxy by the standard', '127.0.0.1', { ...local, forwarded: 'for=10.0.0.7' }],
   ])('is none with %s', (_, remoteAddress, headers) => {
     expect(cameThroughPortForward({ remoteAddress, headers })).toBe(false);

@@ -19,6 +19,10 @@ export const MAX_HEADER_BYTES = 16_384;
 export const MAX_URL_LENGTH = 8192;
 /** Bytes of a request's body. No call reads one. */
 export const MAX_BODY_BYTES = 65_536;
+/** Questions under way at once: a caller beyond them is told to come back. Streams have a bound of their own. */
+export const MAX_QUESTIONS = 200;
+/** Milliseconds in which a connection must take in or give something: who reads nothing of an answer holds its memory. */
+const IDLE_MS = 60_000;
 
 /** What the Fastify adapter must be made with: `new FastifyAdapter(API_ADAPTER_OPTIONS)`. */
 export const API_ADAPTER_OPTIONS: FastifyHttpOptions<Server> = {
@@ -26,11 +30,12 @@ export const API_ADAPTER_OPTIONS: FastifyHttpOptions<Server> = {
   routerOptions: { maxParamLength: 500 },
   // Milliseconds. A request is one header; whoever takes longer is stuck or means harm.
   requestTimeout: 15_000,
-  connectionTimeout: 0,
+  connectionTimeout: IDLE_MS,
   keepAliveTimeout: 75_000,
   // A stream that nobody ends would keep the process from stopping.
   forceCloseConnections: true,
-  return503OnClosing: true,
+  // Fastify's own 503 is no problem document.
+  return503OnClosing: false,
   http: { maxHeaderSize: MAX_HEADER_BYTES },
   frameworkErrors: (error, request, reply) => {
     securityHeaders(reply as FastifyReply);
@@ -43,6 +48,7 @@ export const API_ADAPTER_OPTIONS: FastifyHttpOptions<Server> = {
 export function configureApi(app: NestFastifyApplication): void {
   const server = app.getHttpAdapter().getInstance();
   const routes = new RouteTable();
+  let questions = 0;
   server.addHook('onRoute', ({ method, url }) => {
     routes.add(method, url);
   });
@@ -52,9 +58,16 @@ export function configureApi(app: NestFastifyApplication): void {
     if (request.url.startsWith('/api/')) {
       void reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
     }
-    const problem = refuse(request, routes);
-    if (problem === undefined) done();
-    else sendProblem(reply, problem);
+    const problem = refuse(request, routes) ?? (isQuestion(request) && questions >= MAX_QUESTIONS ? busy() : undefined);
+    if (problem !== undefined) {
+      sendProblem(reply, problem);
+      return;
+    }
+    if (isQuestion(request)) {
+      questions++;
+      reply.raw.once('close', () => questions--);
+    }
+    done();
   });
   server.addHook('onSend', finishAnswer);
   app.useGlobalPipes(new ParameterPipe());
@@ -73,10 +86,28 @@ function refuse(request: FastifyRequest, routes: RouteTable): Problem | undefine
       headers: { allow: methods.join(', ') },
     });
   }
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length > MAX_BODY_BYTES) {
     return new Problem('content-too-large', 'No call takes a body', { headers: { connection: 'close' } });
   }
+  // A filter in a body would be dropped in silence, and the answer show the wrong Pods.
+  if (length > 0 || request.headers['transfer-encoding'] !== undefined) {
+    return new Problem('unsupported-media-type', 'No call reads a body; parameters belong in the query', {
+      headers: { connection: 'close' },
+    });
+  }
   return undefined;
+}
+
+/** Whether the answer is computed and then over, unlike a stream. */
+function isQuestion({ routeOptions: { url = '' } }: FastifyRequest): boolean {
+  return url.startsWith('/api/') && !url.endsWith('/stream');
+}
+
+function busy(): Problem {
+  return new Problem('too-many-requests', `At most ${String(MAX_QUESTIONS)} questions are answered at once`, {
+    headers: { 'retry-after': '1' },
+  });
 }
 
 /** No answer carries a CORS header: a web page of another origin never reads one. */

@@ -10,4 +10,4 @@ export { Problem } from './problem.js';
 export { Produces } from './produces.js';
 export { SyncedGuard } from './synced.guard.js';
 export { ReadModel, WORKLOAD_KINDS } from './read-model.js';
-export type { Workload, WorkloadKind } from './read-model.js';
+export type { KnownRun, Workload, WorkloadKind } from './read-model.js';

@@ -8,6 +8,8 @@ export interface RequestOrigin {
 
 /** IPv4 loopback also in the form in which a socket for both families names it (RFC 4291 section 2.5.5.2). */
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
+/** What proxies add, besides the family of X-Forwarded-*. */
+const PROXY_HEADERS: ReadonlySet<string> = new Set(['forwarded', 'via', 'x-real-ip']);
 const LOCAL_HOST = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i;
 
 /**
@@ -18,5 +20,5 @@ export function cameThroughPortForward({ remoteAddress, headers }: RequestOrigin
   if (remoteAddress === undefined || !LOOPBACK.has(remoteAddress)) return false;
   const { host } = headers;
   if (typeof host !== 'string' || !LOCAL_HOST.test(host)) return false;
-  return !Object.keys(headers).some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'));
+  return !Object.keys(headers).some((name) => PROXY_HEADERS.has(name) || name.startsWith('x-forwarded-'));
 }

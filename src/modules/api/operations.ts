@@ -33,6 +33,7 @@ const COMMON = [
   'forbidden',
   'not-acceptable',
   'content-too-large',
+  'unsupported-media-type',
   'uri-too-long',
   'too-many-requests',
   'header-too-large',

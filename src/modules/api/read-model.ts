@@ -4,6 +4,9 @@
  */
 import type { PodObservation } from '../../datapath/pod-observation.js';
 import type { RunArchive } from '../../statistics/run-archive.js';
+import type { RunFigures } from '../../statistics/run-figures.js';
+import type { Verdict } from '../../statistics/objective.js';
+import type { Metric } from '../../datapath/vocabulary.js';
 import type { Store } from '../kube/resource.js';
 import type { ResultIndex } from '../results/result-index.js';
 
@@ -49,6 +52,25 @@ export abstract class ReadModel {
   runArchive(_runs: readonly string[]): KeptOfRuns | undefined {
     return undefined;
   }
+
+  /** The runs that were made last, at most `limit`, newest first. */
+  newestRuns(_limit: number): KnownRun[] {
+    return [];
+  }
+}
+
+/** A run as far as its gauges need it. */
+export interface KnownRun {
+  readonly name: string;
+  /** Empty until the run has a verdict. */
+  readonly objectives: readonly {
+    readonly metric: Metric;
+    readonly statistic: string;
+    readonly thresholdMs: number;
+    readonly verdict: Verdict;
+  }[];
+  /** Computes them, in a few passes over all results. @param nowMs milliseconds since the epoch */
+  figures(nowMs: number): RunFigures;
 }
 
 /** The numbers of deleted results, and the slots of those that are still there although they are among them. */

@@ -92,6 +92,8 @@ const KEEP_MS = 5 * 60_000;
 const MAX_LISTS = 16;
 
 interface KeptList {
+  /** What was asked: a list answers that question alone, whatever a cursor claims. */
+  readonly question: string;
   readonly uids: readonly string[];
   usedMs: number;
 }
@@ -105,7 +107,14 @@ export class KeptLists {
   readonly #lists = new Map<string, KeptList>();
 
   /** The first page of results by a metric; those without a value come last. */
-  first(table: ResultTable, marks: Uint8Array, { by, descending }: Sort, limit: number, nowMs: number): Page {
+  first(
+    table: ResultTable,
+    marks: Uint8Array,
+    { by, descending }: Sort,
+    limit: number,
+    question: string,
+    nowMs: number,
+  ): Page {
     const metric = by as Metric;
     const values = table.values(metric);
     const { slots, length } = table.order(metric);
@@ -120,14 +129,14 @@ export class KeptLists {
     if (uids.length <= limit) return { uids };
     this.#forgetOld(nowMs);
     const list = randomUUID();
-    this.#lists.set(list, { uids, usedMs: nowMs });
+    this.#lists.set(list, { question, uids, usedMs: nowMs });
     return { uids: uids.slice(0, limit), next: { list, at: limit } };
   }
 
   /** @throws Problem 410 where the list isn't kept any more, or another replica keeps it */
-  next(list: string, at: number, limit: number, nowMs: number): Page {
+  next(list: string, at: number, limit: number, question: string, nowMs: number): Page {
     const kept = this.#lists.get(list);
-    if (kept === undefined || nowMs - kept.usedMs > KEEP_MS) {
+    if (kept === undefined || kept.question !== question || nowMs - kept.usedMs > KEEP_MS) {
       throw new Problem(
         'cursor-expired',
         'The list behind this cursor is no longer kept; ask again for its first page',

@@ -2,6 +2,7 @@
 import type { FailureClass, Outcome } from '../../datapath/vocabulary.js';
 import type { LabelSelector } from '../../statistics/label-selector.js';
 import type { ResultFilter } from '../../statistics/result-filter.js';
+import { Problem } from './problem.js';
 import { epochMsOf } from './query-parameters.js';
 import type { When } from './query-parameters.js';
 
@@ -16,10 +17,17 @@ export interface FilterParameters {
   readonly until?: When | undefined;
 }
 
-/** @param nowMs milliseconds since the epoch, from which `15m` counts back */
+/**
+ * @param nowMs milliseconds since the epoch, from which `15m` counts back
+ * @throws Problem where no instant lies between since and until
+ */
 export function resultFilter(query: FilterParameters, nowMs: number): ResultFilter {
   const sinceMs = epochMsOf(query.since, nowMs);
   const untilMs = epochMsOf(query.until, nowMs);
+  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
+    const detail = 'must not be later than until: no instant lies between the two';
+    throw new Problem('invalid-parameter', `since ${detail}`, { errors: [{ parameter: 'since', detail }] });
+  }
   return {
     selector: query.labelSelector,
     ...(query.namespace === undefined ? {} : { namespaces: query.namespace }),

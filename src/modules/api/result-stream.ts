@@ -11,6 +11,8 @@ const HIGH_WATER = 256 * 1024;
 const STUCK_MS = 15_000;
 /** Milliseconds between signs of life. */
 const PING_MS = 15_000;
+/** Milliseconds between summaries at least. */
+const SUMMARY_MS = 1000;
 /** Milliseconds that a stream lasts; the caller comes back and is asked again who it is. */
 const LONGEST_MS = 30 * 60_000;
 /** Changes that may wait for one caller; beyond it a fresh list is cheaper. */
@@ -30,6 +32,7 @@ export class ResultStream {
   #lastWriteMs: number;
   #drainedMs: number;
   #summaryVersion = -1;
+  #summaryMs = -Infinity;
 
   constructor(
     private readonly response: ServerResponse,
@@ -58,9 +61,9 @@ export class ResultStream {
     this.#waiting.set(entry.uid, entry);
   }
 
-  /** Whether a summary of this version is news to the caller. */
-  wantsSummary(version: number): boolean {
-    return this.#summaryVersion !== version;
+  /** Whether a summary of this version is news to the caller, and it is time for one. */
+  wantsSummary(version: number, nowMs: number): boolean {
+    return this.#summaryVersion !== version && nowMs - this.#summaryMs >= SUMMARY_MS;
   }
 
   /**
@@ -89,8 +92,9 @@ export class ResultStream {
       return false;
     }
     let text = this.#waiting.size > MAX_WAITING ? this.#tooMany() : this.#changes(recordOf);
-    if (summary !== undefined && this.#summaryVersion !== summary.version) {
+    if (summary !== undefined) {
       this.#summaryVersion = summary.version;
+      this.#summaryMs = nowMs;
       text += `event: summary\ndata: ${summary.json}\n\n`;
     }
     if (text === '' && nowMs - this.#lastWriteMs >= PING_MS) text = ': ping\n\n';

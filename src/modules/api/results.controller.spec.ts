@@ -136,13 +136,15 @@ describe('streams', () => {
   });
 
   it('defuses what a spreadsheet would run, and leaves numbers alone', () => {
-    expect(['=1', '+1', '-1', '@x', '\tx', '\rx', 'x=1', -1, null, 'a"b'].map(csvCell)).toEqual([
+    expect(['=1', '+1', '-1', '@x', '\tx', '\rx', '\nx', '＝1', 'x=1', -1, null, 'a"b'].map(csvCell)).toEqual([
       "'=1",
       "'+1",
       "'-1",
       "'@x",
       "'\tx",
       '"\'\rx"',
+      '"\'\nx"',
+      "'＝1",
       'x=1',
       '-1',
       '',

@@ -104,15 +104,17 @@ export class ResultsController {
     };
   }
 
-  #uids({ sort }: ResultsQuery, marks: Uint8Array, limit: number, after: Place | undefined): Page {
+  #uids(query: ResultsQuery, marks: Uint8Array, limit: number, after: Place | undefined): Page {
     const { table } = this.model.index;
+    const { sort } = query;
     if (sort.by === 'createdAt' || sort.by === 'name') {
       return pageByFixedKey(table, marks, sort, limit, after !== undefined && 'uid' in after ? after : undefined);
     }
     const nowMs = this.clock.monotonicMs();
+    const question = questionOf(query);
     return after !== undefined && 'list' in after
-      ? this.lists.next(after.list, after.at, limit, nowMs)
-      : this.lists.first(table, marks, sort, limit, nowMs);
+      ? this.lists.next(after.list, after.at, limit, question, nowMs)
+      : this.lists.first(table, marks, sort, limit, question, nowMs);
   }
 
   #records(uids: readonly string[]): ResultRecord[] {

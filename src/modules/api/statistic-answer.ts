@@ -37,7 +37,10 @@ export interface StatisticRequest {
 export function statisticAnswer(table: ResultTable, request: StatisticRequest): StatisticAnswer {
   const { metric, filter, topN, method, quantiles, groupBy, nowMs, synced, kept } = request;
   const marks = markMatching(table, filter);
-  for (const slot of kept?.slots ?? []) marks[slot] = 0;
+  // An archive has no labels, nodes or instants of single Pods: it answers only the question for the whole run.
+  const archive = kept !== undefined && selectsByRunAlone(filter) ? kept.archive : undefined;
+  // What the archive has counted isn't counted again from the results that are still there.
+  if (archive !== undefined) for (const slot of kept?.slots ?? []) marks[slot] = 0;
   const answer = computeStatistic(table, marks, {
     metric,
     method,
@@ -46,8 +49,6 @@ export function statisticAnswer(table: ResultTable, request: StatisticRequest): 
     nowMs,
     ...(groupBy === undefined ? {} : { groupBy }),
   });
-  // An archive has no labels, nodes or instants of single Pods: it answers only the question for the whole run.
-  const archive = kept !== undefined && selectsByRunAlone(filter) ? kept.archive : undefined;
   const figures = archive === undefined ? undefined : runFigures(table, marks, archive, nowMs);
   const whole = figures === undefined ? answer.whole : archivedStatistic(figures, metric, [...FIXED, ...quantiles]);
   const worst = answer.worst.map((slot) => worstPod(table, slot, metric));
@@ -106,8 +107,9 @@ function selectsByRunAlone(filter: ResultFilter): boolean {
 
 function archiveWarnings({ kept, method, groupBy, topN }: StatisticRequest, used: boolean): string[] {
   if (kept === undefined) return [];
+  // How many there are is told only to who may see all of the run.
+  if (!used) return ['Results of the run that were deleted are left out: they answer the parameter run alone.'];
   const results = counted(archivedCount(kept.archive), 'deleted result');
-  if (!used) return [`${results} of the run can only be asked for as a whole, by the parameter run alone: left out.`];
   const warnings = [`${results} of the run come from its archive: quantiles are within 1 % of the exact ones.`];
   if (method !== 'nearest-rank') warnings.push('An archive knows the method nearest-rank alone: it was used.');
   if (groupBy !== undefined) warnings.push('Groups are of the results that are left: an archive has none.');

@@ -107,6 +107,8 @@ describe('bad input', () => {
     ['outcome=ready', 'invalid-parameter', 'outcome'],
     ['method=mean', 'invalid-parameter', 'method'],
     ['since=yesterday', 'invalid-parameter', 'since'],
+    ['since=5m&until=10m', 'invalid-parameter', 'since'],
+    ['since=2026-01-31T12:00:00Z&until=2026-01-31T11:59:59.999Z', 'invalid-parameter', 'since'],
     ['groupBy=label:', 'invalid-parameter', 'groupBy'],
     ['quantiles=2', 'invalid-parameter', 'quantiles'],
   ])('%s is a problem that names the parameter', async (query, kind, parameter) => {
@@ -131,6 +133,8 @@ describe('bad input', () => {
     ['a method that the path does not answer', 'POST', '/api/v1/time-to-start', {}, 405],
     ['a media type that is not given', 'GET', '/api/v1/time-to-start', { accept: 'text/html' }, 406],
     ['an address of 9,000 characters', 'GET', `/api/v1/time-to-start?namespace=${'a'.repeat(9000)}`, {}, 414],
+    ['a body', 'GET', '/api/v1/time-to-start', { 'content-length': '2', 'content-type': 'application/json' }, 415],
+    ['a body in pieces', 'GET', '/api/v1/time-to-start', { 'transfer-encoding': 'chunked' }, 415],
     ['a large body', 'GET', '/api/v1/time-to-start', { 'content-length': '100000' }, 413],
   ] as const)('%s is a problem', async (_, method, url, headers, status) => {
     const response = await api.app.inject({ method, url, headers });

@@ -19,8 +19,8 @@ import type { StreamSummary } from './stream.schema.js';
 
 /** Milliseconds between frames: at most four a second. */
 const TICK_MS = 250;
-/** Every so many ticks the summaries are renewed. */
-const SUMMARY_TICKS = 4;
+/** Milliseconds of work in one go: callers that aren't reached come first the next time, so that others get an answer meanwhile. */
+const BUDGET_MS = 20;
 /** Streams at once. */
 export const MAX_STREAMS = 100;
 
@@ -29,7 +29,6 @@ export const MAX_STREAMS = 100;
 export class StreamHub implements OnModuleInit, BeforeApplicationShutdown {
   readonly #streams = new Map<ResultStream, ResultFilter>();
   #timer: Timer | undefined;
-  #ticks = 0;
   #subscription: Subscription | undefined;
   #stopping = false;
 
@@ -94,11 +93,12 @@ export class StreamHub implements OnModuleInit, BeforeApplicationShutdown {
 
   #tick(): void {
     const nowMs = this.clock.monotonicMs();
-    const summaries = this.#ticks++ % SUMMARY_TICKS === 0;
     const { table } = this.model.index;
     const records = new Map<string, string>();
     const made = new Map<string, string>();
-    for (const [stream, query] of this.#streams) {
+    const inTurn = Array.from(this.#streams);
+    for (const [stream, query] of inTurn) {
+      if (this.clock.monotonicMs() - nowMs > BUDGET_MS) return;
       const { filter } = stream;
       const recordOf = (uid: string): string | undefined => {
         const state = table.get(uid);
@@ -108,12 +108,14 @@ export class StreamHub implements OnModuleInit, BeforeApplicationShutdown {
         return known;
       };
       let summary: { version: number; json: string } | undefined;
-      if (summaries && stream.wantsSummary(table.version)) {
+      if (stream.wantsSummary(table.version, nowMs)) {
         const json = made.get(filter.key) ?? JSON.stringify(this.#summary(query));
         made.set(filter.key, json);
         summary = { version: table.version, json };
       }
-      if (!stream.tick(nowMs, recordOf, summary)) this.#streams.delete(stream);
+      // Taken out and put in again: who was served goes behind who wasn't.
+      this.#streams.delete(stream);
+      if (stream.tick(nowMs, recordOf, summary)) this.#streams.set(stream, query);
     }
   }
 

@@ -4,7 +4,7 @@ import { SETTINGS } from '../../settings/settings.js';
 import type { Settings } from '../../settings/settings.js';
 import { matchesSelector, parseSelector } from '../../statistics/label-selector.js';
 import { ReadModel } from '../api/read-model.js';
-import type { KeptOfRuns, Workload, WorkloadKind } from '../api/read-model.js';
+import type { KeptOfRuns, KnownRun, Workload, WorkloadKind } from '../api/read-model.js';
 import type { Store } from '../kube/resource.js';
 import { InjectStore, OperatorEngine } from '../operator/index.js';
 import { PODS } from '../pods/pod.resource.js';
@@ -67,6 +67,18 @@ export class ControllerReadModel extends ReadModel {
 
   override runArchive(names: readonly string[]): KeptOfRuns | undefined {
     return this.runs.kept(names);
+  }
+
+  override newestRuns(limit: number): KnownRun[] {
+    return this.runs
+      .all()
+      .toSorted((a, b) => b.createdMs - a.createdMs)
+      .slice(0, limit)
+      .map((run) => ({
+        name: run.name,
+        objectives: run.status?.verdict === undefined ? [] : (run.status.objectives ?? []),
+        figures: (nowMs) => this.runs.figures(run, nowMs),
+      }));
   }
 
   /** The owners whose Pods are measured: their template says so, or one of their Pods is (an injected reporter). */

@@ -1,21 +1,27 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { readyResult, result, TEST_NOW_MS } from '../../../test/support/api-app.js';
-import { fromEpochMs } from '../../datapath/instant.js';
+import { markMatching } from '../../statistics/result-filter.js';
+import { emptyArchive } from '../../statistics/run-archive.js';
+import { runFigures } from '../../statistics/run-figures.js';
+import type { KnownRun } from '../api/read-model.js';
 import { ResultIndex } from '../results/result-index.js';
 import { DatapathMetrics, MAX_NAMESPACES } from './datapath-metrics.js';
 
 let registry: Registry;
 let index: ResultIndex;
 let synced: boolean;
+let runs: KnownRun[];
 
 beforeEach(() => {
   registry = new Registry();
   index = new ResultIndex();
   synced = true;
+  runs = [];
   const metrics = new DatapathMetrics(registry, {
     table: index.table,
     synced: () => synced,
+    newestRuns: (limit) => runs.slice(0, limit),
     epochMs: () => TEST_NOW_MS,
   });
   index.changes.subscribe((change) => {
@@ -80,28 +86,55 @@ describe('counters', () => {
   });
 });
 
+function run(name: string, objectives: KnownRun['objectives'] = []): KnownRun {
+  const { table } = index;
+  return {
+    name,
+    objectives,
+    figures: (nowMs) => runFigures(table, markMatching(table, { runs: [name] }), emptyArchive(), nowMs),
+  };
+}
+
 describe('runs', () => {
-  it('have exact quantiles, the newest twenty only', async () => {
-    for (let run = 0; run < 25; run++) {
-      for (let i = 1; i <= 4; i++) {
-        const createdAt = fromEpochMs(TEST_NOW_MS + run);
-        const name = `p${String(run)}-${String(i)}`;
-        index.put(readyResult(name, i * 100, i * 1000, { runName: `run-${String(run)}`, createdAt }));
+  it('have quantiles and counts, the newest twenty only', async () => {
+    for (let i = 0; i < 25; i++) {
+      const runName = `run-${String(i)}`;
+      for (let pod = 1; pod <= 4; pod++) {
+        index.put(readyResult(`p${String(i)}-${String(pod)}`, pod * 100, pod * 1000, { runName }));
       }
+      runs.unshift(run(runName));
     }
     index.put(result('late', { runName: 'run-24' }));
-    expect(await value('datapath_run_quantile_seconds{run="run-24",metric="timeToDatapathReady",quantile="0.5"}')).toBe(
-      2,
-    );
+    const quantile = (q: string): string =>
+      `datapath_run_quantile_seconds{run="run-24",metric="timeToDatapathReady",quantile="${q}"}`;
+    expect(await value(quantile('0.5'))).toBe(2);
+    expect(await value(quantile('1'))).toBe(4);
     expect(await value('datapath_run_pods{run="run-24",outcome="Pending"}')).toBe(1);
     expect(await value('datapath_run_pods{run="run-5",outcome="Ready"}')).toBe(4);
     expect(await value('datapath_run_pods{run="run-4",outcome="Ready"}')).toBeUndefined();
   });
 
+  it('say which objectives they met, and that others are not known to be met', async () => {
+    const objective = { metric: 'timeToDatapathReady', thresholdMs: 5000 } as const;
+    runs.push(
+      run('run-1', [
+        { ...objective, statistic: 'p50', verdict: 'Met' },
+        { ...objective, statistic: 'p99', verdict: 'Missed' },
+        { ...objective, statistic: 'max', verdict: 'Inconclusive' },
+      ]),
+    );
+    const met = (statistic: string): string =>
+      `datapath_run_objective_met{run="run-1",objective="timeToDatapathReady ${statistic} <= 5000ms"}`;
+    expect(await value(met('p50'))).toBe(1);
+    expect(await value(met('p99'))).toBe(0);
+    expect(await value(met('max'))).toBe(0);
+  });
+
   it('that are gone leave no series', async () => {
     index.put(readyResult('p', 1, 2));
+    runs.push(run('run-1'));
     expect(await value('datapath_run_pods{run="run-1",outcome="Ready"}')).toBe(1);
-    index.remove('uid-p');
+    runs.pop();
     expect(await value('datapath_run_pods{run="run-1",outcome="Ready"}')).toBeUndefined();
   });
 });

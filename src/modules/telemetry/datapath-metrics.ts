@@ -4,15 +4,15 @@
  * Counters and histograms count what happens while this process watches. Results that were there before it started are counted in the
  * gauges alone, so that a restart looks like no burst.
  */
+import { setImmediate } from 'node:timers/promises';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { metricOf } from '../../datapath/result-state.js';
 import { FAILURE_CLASSES, METRICS, OUTCOMES } from '../../datapath/vocabulary.js';
 import type { Metric } from '../../datapath/vocabulary.js';
-import { markMatching } from '../../statistics/result-filter.js';
 import type { ResultTable } from '../../statistics/result-table.js';
-import { computeStatistic } from '../../statistics/statistic.js';
-import type { Statistic } from '../../statistics/statistic.js';
+import type { RunFigures } from '../../statistics/run-figures.js';
+import type { KnownRun } from '../api/read-model.js';
 import type { ResultChange } from '../results/result-index.js';
 
 /** The buckets of `kubelet_pod_start_sli_duration_seconds`, so that the two join, and finer ones below a second. */
@@ -48,6 +48,8 @@ export interface DatapathMetricsSource {
   readonly table: ResultTable;
   /** Whether the caches are filled. */
   readonly synced: () => boolean;
+  /** The runs that were made last, at most so many. */
+  readonly newestRuns: (limit: number) => readonly KnownRun[];
   /** Milliseconds since the epoch. */
   readonly epochMs: () => number;
 }
@@ -123,16 +125,27 @@ export class DatapathMetrics {
   }
 
   #registerRuns(registers: Registry[]): void {
-    const source = this.#source;
+    // All gauges of runs are asked for in one go: one computation serves them.
+    let scrape: Promise<readonly RunGauges[]> | undefined;
+    const runs = (): Promise<readonly RunGauges[]> =>
+      (scrape ??= gaugesOf(this.#source.newestRuns(MAX_RUNS), this.#source.epochMs()).finally(() => {
+        scrape = undefined;
+      }));
     new Gauge({
       name: 'datapath_run_quantile_seconds',
-      help: `Exact quantiles of the newest ${String(MAX_RUNS)} runs: one from buckets is none`,
+      help: `Quantiles of the newest ${String(MAX_RUNS)} runs: exact, and within 1 % once results of the run were deleted`,
       labelNames: ['run', 'metric', 'quantile'],
       registers,
-      collect() {
+      async collect() {
+        const all = await runs();
         this.reset();
-        for (const { run, metric, quantile, seconds } of runQuantiles(source)) {
-          this.set({ run, metric, quantile }, seconds);
+        for (const { run, figures } of all) {
+          for (const metric of METRICS) {
+            for (const q of RUN_QUANTILES) {
+              const value = q === 1 ? figures.metrics[metric].maxMs : figures.metrics[metric].quantile(q);
+              if (value !== null) this.set({ run, metric, quantile: String(q) }, value / 1000);
+            }
+          }
         }
       },
     });
@@ -141,59 +154,45 @@ export class DatapathMetrics {
       help: `Pods of the newest ${String(MAX_RUNS)} runs, by outcome`,
       labelNames: ['run', 'outcome'],
       registers,
-      collect() {
+      async collect() {
+        const all = await runs();
         this.reset();
-        for (const { run, outcome, pods } of runPods(source)) this.set({ run, outcome }, pods);
+        for (const { run, figures } of all) {
+          for (const outcome of OUTCOMES) this.set({ run, outcome }, figures.outcomes[outcome]);
+        }
+      },
+    });
+    new Gauge({
+      name: 'datapath_run_objective_met',
+      help: '1 where a complete run met an objective, 0 where it missed it or where that cannot be told',
+      labelNames: ['run', 'objective'],
+      registers,
+      async collect() {
+        const all = await runs();
+        this.reset();
+        for (const { run, objectives } of all) {
+          for (const { metric, statistic, thresholdMs, verdict } of objectives) {
+            const objective = `${metric} ${statistic} <= ${String(thresholdMs)}ms`;
+            this.set({ run, objective }, verdict === 'Met' ? 1 : 0);
+          }
+        }
       },
     });
   }
 }
 
-interface RunQuantile {
+interface RunGauges {
   readonly run: string;
-  readonly metric: Metric;
-  readonly quantile: string;
-  readonly seconds: number;
+  readonly figures: RunFigures;
+  readonly objectives: KnownRun['objectives'];
 }
 
-function runQuantiles(source: DatapathMetricsSource): RunQuantile[] {
-  return METRICS.flatMap((metric) =>
-    statisticsOfRuns(source, metric).flatMap(({ key, statistic }) =>
-      statistic.quantiles.flatMap((value, i) =>
-        value === null ? [] : [{ run: key, metric, quantile: String(RUN_QUANTILES[i]), seconds: value / 1000 }],
-      ),
-    ),
-  );
-}
-
-function runPods(source: DatapathMetricsSource): { run: string; outcome: string; pods: number }[] {
-  return statisticsOfRuns(source, 'timeToStart').flatMap(({ key, statistic }) =>
-    OUTCOMES.map((outcome) => ({ run: key, outcome, pods: statistic.outcomes[outcome] })),
-  );
-}
-
-function statisticsOfRuns(
-  { table, epochMs }: DatapathMetricsSource,
-  metric: Metric,
-): { key: string; statistic: Statistic }[] {
-  const { groups } = computeStatistic(table, markMatching(table, { runs: newestRuns(table) }), {
-    metric,
-    method: 'nearest-rank',
-    quantiles: RUN_QUANTILES,
-    topN: 0,
-    nowMs: epochMs(),
-    groupBy: 'run',
-  });
-  return groups.flatMap(({ key, statistic }) => (key === null ? [] : [{ key, statistic }]));
-}
-
-/** The runs whose Pods were created last. */
-function newestRuns(table: ResultTable): string[] {
-  const runs = new Set<string>();
-  const { slots, length } = table.creationOrder();
-  for (let i = length - 1; i >= 0 && runs.size < MAX_RUNS; i--) {
-    const run = table.text('run', slots[i] as number);
-    if (run !== undefined) runs.add(run);
+/** The figures of each run, with a turn for others in between. */
+async function gaugesOf(runs: readonly KnownRun[], nowMs: number): Promise<RunGauges[]> {
+  const gauges: RunGauges[] = [];
+  for (const { name, objectives, figures } of runs) {
+    gauges.push({ run: name, objectives, figures: figures(nowMs) });
+    await setImmediate();
   }
-  return [...runs];
+  return gauges;
 }

@@ -30,7 +30,12 @@ export function metricsReference(): string {
     'all, so take the `max` of replicas and not their sum.',
     '',
     ...section('What is measured of Pods', (registry) => {
-      new DatapathMetrics(registry, { table: new ResultTable(), synced: () => true, epochMs: () => 0 });
+      new DatapathMetrics(registry, {
+        table: new ResultTable(),
+        synced: () => true,
+        newestRuns: () => [],
+        epochMs: () => 0,
+      });
       registerBuildInfo(registry, '');
     }),
     `The histograms have the buckets of \`kubelet_pod_start_sli_duration_seconds\` and finer ones below a second: ${DURATION_BUCKETS.join(', ')}.`,

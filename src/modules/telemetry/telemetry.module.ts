@@ -53,6 +53,7 @@ export class TelemetryModule implements OnModuleInit, OnModuleDestroy {
     const datapath = new DatapathMetrics(registry, {
       table: model.index.table,
       synced: () => model.synced,
+      newestRuns: (limit) => model.newestRuns(limit),
       epochMs: () => systemClock.epochMs(),
     });
     this.#subscription = model.index.changes.subscribe((change) => {
