@@ -79,6 +79,11 @@ test-mutations: node_modules control-plane ## Break our own code once for each i
 soak: node_modules build control-plane ## Let Pods come and go for MINUTES=10, watch heap, sockets and requests (SEED=n repeats)
 	@MINUTES=$(MINUTES) node_modules/.bin/tsx test/soak/main.ts
 
+.PHONY: proof-runs
+proof-runs: node_modules build ## Prove that four runs keep their numbers: namespaces deleted, controller killed (PODS=14000 KILLS=20 SEED=n)
+	@$(CONTROL_PLANE) build --controller-manager >&2
+	@PODS=$(if $(filter command line environment,$(origin PODS)),$(PODS)) KILLS=$(KILLS) SEED=$(SEED) node_modules/.bin/tsx test/proof/main.ts
+
 .PHONY: bench
 bench: node_modules build control-plane ## Measure the controller on real parts (BENCH=burst,start,query PODS=14000 BASELINE=program)
 	@node_modules/.bin/tsx test/bench/main.ts

@@ -114,23 +114,37 @@ export async function reportingPods(
   const worker = async (): Promise<void> => {
     for (const [i, fate] of waiting) {
       const name = `${options.prefix ?? 'web'}-${String(i).padStart(4, '0')}`;
-      const pod = await client.create<KubeObject>(PODS, {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { namespace, name, labels: options.labels ?? {} },
-        spec: {
-          nodeName: `node-${String(i % 3)}`,
-          terminationGracePeriodSeconds: 0,
-          containers: [{ name: 'app', image: 'local.test/app:1' }],
-          initContainers: [{ name: 'datapath-reporter', image: 'local.test/reporter:1', restartPolicy: 'Always' }],
-        },
-      } as KubeObject);
-      uids[i] = pod.metadata.uid ?? '';
+      uids[i] = await boundPod(client, { namespace, name, node: `node-${String(i % 3)}`, labels: options.labels });
       if (fate !== 'pending') await reportFor(client, namespace, name, fate);
     }
   };
   await Promise.all(Array.from({ length: Math.min(16, fates.length) }, worker));
   return uids;
+}
+
+/** Makes a Pod with a reporter, bound to a node, that ends as soon as it is deleted. @returns its uid */
+export async function boundPod(
+  client: KubeClient,
+  pod: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly node: string;
+    readonly labels?: Readonly<Record<string, string>> | undefined;
+  },
+): Promise<string> {
+  const { namespace, name, node, labels = {} } = pod;
+  const made = await client.create<KubeObject>(PODS, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace, name, labels },
+    spec: {
+      nodeName: node,
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'app', image: 'local.test/app:1' }],
+      initContainers: [{ name: 'datapath-reporter', image: 'local.test/reporter:1', restartPolicy: 'Always' }],
+    },
+  } as KubeObject);
+  return made.metadata.uid ?? '';
 }
 
 export async function reportFor(

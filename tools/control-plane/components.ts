@@ -167,7 +167,9 @@ export interface ClientComponentOptions extends Place {
   readonly port: number;
 }
 
-export function controllerManager(options: ClientComponentOptions): ProcessSpec {
+export function controllerManager(
+  options: ClientComponentOptions & { readonly flags?: readonly string[] },
+): ProcessSpec {
   return inPlace(options, 'kube-controller-manager', options.binary, [
     `--kubeconfig=${componentKubeconfig(options, 'system:kube-controller-manager')}`,
     `--root-ca-file=${options.credentials.authorityFile}`,
@@ -175,6 +177,7 @@ export function controllerManager(options: ClientComponentOptions): ProcessSpec 
     '--use-service-account-credentials=true',
     '--leader-elect=false',
     ...servingFlags(options),
+    ...(options.flags ?? []),
   ]);
 }
 

@@ -24,6 +24,8 @@ export interface ControlPlaneOptions {
   readonly name?: string;
   /** Garbage collection, namespace deletion, default service accounts. Default false. */
   readonly controllerManager?: boolean;
+  /** More flags of kube-controller-manager, such as `--controllers=namespace-controller`. */
+  readonly controllerManagerFlags?: readonly string[];
   /** Default false: give Pods a `spec.nodeName`. */
   readonly scheduler?: boolean;
   /** Simulated nodes: every Node object becomes ready, and Pods bound to it run. Default false. */
@@ -107,7 +109,9 @@ async function bringUp(
   await Promise.all([
     options.controllerManager === true &&
       steps
-        .client('kube-controller-manager', 'https', components.controllerManager)
+        .client('kube-controller-manager', 'https', (client) =>
+          components.controllerManager({ ...client, flags: options.controllerManagerFlags ?? [] }),
+        )
         .then(() => steps.untilPodsAreAdmitted()),
     options.scheduler === true && steps.client('kube-scheduler', 'https', components.scheduler),
     options.kwok === true && steps.client('kwok', 'http', (client) => components.kwok({ ...client, stagesFile })),

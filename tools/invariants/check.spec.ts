@@ -328,7 +328,7 @@ describe('Conserved', () => {
     release(log, 'a', 20).run('r', summary([20, 30], [20]));
     const verdict = judged(log, { atRest: true });
     expect(verdict.violations).toEqual([]);
-    expect(verdict.counts).toMatchObject({ runs: 1, runWrites: 3, archived: 1 });
+    expect(verdict.counts).toMatchObject({ runs: [{ name: 'r', writes: 3, closestMs: 6200, archived: 1 }] });
     expect(formatVerdict(verdict).at(-1)).toContain('1 runs (3 writes, 1 results archived)');
   });
 

@@ -21,7 +21,7 @@ import { HistoryBuilder } from './history.js';
 import type { History } from './history.js';
 import { complete, honest } from './pod-rules.js';
 import { firstWins, legal, unique } from './result-rules.js';
-import { conserved, paced } from './run-rules.js';
+import { conserved, countRun, paced } from './run-rules.js';
 import { Run } from './run.js';
 import { bounded, busiestMinute, fenced, frugal, interruptionsOf, meetsFault } from './write-rules.js';
 
@@ -101,9 +101,7 @@ function countsOf(run: Run): Counts {
     events: history.events,
     pods: run.pods.length,
     results: history.results.length,
-    runs: history.runs.length,
-    runWrites: history.runs.flatMap(({ versions }) => versions.filter((version) => version.byController)).length,
-    archived: sum(history.runs.map(({ versions }) => versions.at(-1)?.object.status?.archive?.results ?? 0)),
+    runs: history.runs.map(countRun),
     writes: history.attempts.length,
     writesForNothing: run.writesForNothing,
     mostWritesPerPod,
@@ -137,7 +135,10 @@ export function formatVerdict(verdict: Verdict, perInvariant = 5): string[] {
       ? ''
       : `, ${counts.mostWritesPerInterruptedPod} for the ${counts.interruptedPods} that a kill, a fault or a change of leader met`;
   const runs =
-    counts.runs === 0 ? '' : `${counts.runs} runs (${counts.runWrites} writes, ${counts.archived} results archived), `;
+    counts.runs.length === 0
+      ? ''
+      : `${counts.runs.length} runs (${sum(counts.runs.map(({ writes }) => writes))} writes, ` +
+        `${sum(counts.runs.map(({ archived }) => archived))} results archived), `;
   const names = new Set(violations.map((violation) => violation.invariant));
   lines.push(
     `invariants: ${counts.pods} Pods, ${counts.writes} writes (at most ${counts.mostWritesPerPod} a Pod${interrupted}), ` +

@@ -96,15 +96,21 @@ export interface Expectations {
   readonly limits?: Limits;
 }
 
+export interface RunCount {
+  readonly name: string;
+  /** Writes of its status by controllers. */
+  readonly writes: number;
+  /** The least time between two of them as the API server received them, milliseconds. */
+  readonly closestMs: number | undefined;
+  /** Results whose numbers it keeps, by its last word. */
+  readonly archived: number;
+}
+
 export interface Counts {
   readonly events: number;
   readonly pods: number;
   readonly results: number;
-  readonly runs: number;
-  /** Writes of their statuses by controllers. */
-  readonly runWrites: number;
-  /** Results that are kept in runs, by the last word of each. */
-  readonly archived: number;
+  readonly runs: readonly RunCount[];
   /** Requests of controllers that asked to write a result. */
   readonly writes: number;
   /** Those of them that came for a result which was gone already. */

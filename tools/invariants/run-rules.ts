@@ -2,6 +2,7 @@
  * What must hold of each DatapathRun: Conserved, and how often it may be written. A second opinion: sketches and percentiles are read
  * and computed here anew, from the results as they were stored.
  */
+import type { RunCount } from './expectations.js';
 import type { ResultHistory, ResultVersion, RunHistory, RunVersion } from './history.js';
 import type { OutcomeCounts, ResultStatus, RunNumbers, RunStatus } from './objects.js';
 import type { Run } from './run.js';
@@ -61,6 +62,17 @@ export function paced(run: Run): string[] {
     }
   }
   return broken;
+}
+
+export function countRun({ name, versions }: RunHistory): RunCount {
+  const received = versions.filter(({ byController }) => byController).map(({ receivedAt }) => receivedAt);
+  const distances = received.slice(1).map((at, i) => at - (received[i] ?? at));
+  return {
+    name,
+    writes: received.length,
+    closestMs: distances.length === 0 ? undefined : Math.min(...distances),
+    archived: versions.at(-1)?.object.status?.archive?.results ?? 0,
+  };
 }
 
 /** What one status says in two ways. */

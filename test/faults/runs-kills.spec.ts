@@ -1,0 +1,120 @@
+/**
+ * The controller is killed while runs come to their end: what a run said when it was complete is what it says for ever, and what was lost
+ * before that never makes a verdict Met.
+ */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connect } from '../../src/modules/kube/connect.js';
+import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import type { DatapathRunSpec } from '../../src/modules/runs/datapath-run.schema.js';
+import type { ControlPlane } from '../../tools/control-plane/launcher.js';
+import type { ControllerProcess } from '../../tools/controller/controller-process.js';
+import { proveRuns } from '../proof/proof.js';
+import { controlPlane, eventually, newWorkloadNamespace, resultsOf, startController } from '../support/controller.js';
+import { seeded } from '../support/pod-churn.js';
+import {
+  createRun,
+  deleteAllPods,
+  isComplete,
+  keptOf,
+  newRunName,
+  readRun,
+  reportingPods,
+  runIsKnown,
+  runThat,
+} from '../support/runs.js';
+
+const PODS = 30;
+const RUN_LABEL = 'datapath.observer/run';
+const FATES = Array.from({ length: PODS }, (_, i) => ({ delayMs: 10 + i }));
+const SPEC: DatapathRunSpec = {
+  expectedPods: PODS,
+  objectives: [{ metric: 'datapathDelay', statistic: 'p99', thresholdMs: 60_000 }],
+};
+
+let plane: ControlPlane;
+let client: KubeClient;
+let controller: ControllerProcess;
+
+beforeAll(async () => {
+  plane = await controlPlane();
+  client = connect({ kubeconfig: plane.kubeconfig });
+  controller = await startController(plane);
+}, 90_000);
+
+afterAll(async () => {
+  await controller?.kill('SIGTERM');
+  client?.close();
+});
+
+/** A run whose Pods have all reported just now. */
+async function reportedRun(purpose: string): Promise<{ readonly name: string; readonly namespace: string }> {
+  const [name, namespace] = [newRunName(purpose), await newWorkloadNamespace(plane, purpose)];
+  await createRun(plane, name, SPEC);
+  await runIsKnown(plane, name);
+  await reportingPods(client, namespace, FATES, { labels: { [RUN_LABEL]: name } });
+  return { name, namespace };
+}
+
+/** The controller is killed, the Pods go while none is there, and it comes back. */
+async function killAndLose(namespace: string): Promise<void> {
+  await controller.kill('SIGKILL');
+  await deleteAllPods(plane, namespace);
+  controller.start();
+  await controller.ready(60_000);
+}
+
+describe('a run', () => {
+  it('that was complete keeps every number, though the controller is killed and the Pods go in that moment', async () => {
+    for (let round = 0; round < 3; round++) {
+      const { name, namespace } = await reportedRun('moment');
+      let before = await readRun(plane, name);
+      while (before === undefined || !isComplete(before)) before = await readRun(plane, name);
+      await killAndLose(namespace);
+      const stored = await resultsOf(plane, namespace);
+      expect(stored.map(({ status }) => status?.outcome)).toEqual(Array.from({ length: PODS }, () => 'Ready'));
+      const answer = await fetch(`${controller.url}/api/v1/runs/${name}`);
+      expect(await answer.json()).toMatchObject({ ready: PODS, failed: 0, verdict: 'Met' });
+      expect(keptOf((await readRun(plane, name)) ?? before)).toEqual(keptOf(before));
+    }
+  });
+
+  it('is not Met where numbers were lost before it was complete, whenever the controller was killed', async () => {
+    const random = seeded(7);
+    const endings: string[] = [];
+    for (let round = 0; round < 4; round++) {
+      const { name, namespace } = await reportedRun('window');
+      const delayMs = random() * 2_500;
+      await new Promise((done) => setTimeout(done, delayMs));
+      await killAndLose(namespace);
+      const after = await runThat(plane, name, 'is complete', isComplete);
+      const { ready = 0, failed = 0, verdict, failureClasses = [] } = after.status ?? {};
+      const lost = failureClasses.find((one) => one.class === 'ReportLost')?.count ?? 0;
+      expect([ready + failed, failed]).toEqual([PODS, lost]);
+      expect(verdict).toBe(lost === 0 ? 'Met' : 'Inconclusive');
+      await eventually('the results say the same', async () => {
+        const outcomes = (await resultsOf(plane, namespace)).map(({ status }) => status?.outcome);
+        return outcomes.filter((outcome) => outcome === 'Ready').length === ready;
+      });
+      endings.push(`${Math.round(delayMs)} ms: ${ready} kept, ${lost} lost, ${verdict}`);
+    }
+    process.stderr.write(`  killed after the last report: ${endings.join('; ')}\n`);
+  });
+});
+
+describe('four runs', () => {
+  it('keep their numbers while the controller is killed at random and their namespaces are deleted', async () => {
+    const told: string[] = [];
+    const proof = await proveRuns({
+      pods: 120,
+      kills: 4,
+      seed: 1,
+      tell: (text) => void told.push(text),
+      signal: new AbortController().signal,
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; ${told.slice(-10).join('; ')}`, { cause: error });
+    });
+    expect(proof.findings).toEqual([]);
+    expect(proof.verdict.violations).toEqual([]);
+    expect(proof.kills).toBe(4);
+  }, 300_000);
+});
