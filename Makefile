@@ -9,6 +9,7 @@ PROFILE ?= control-plane
 MINUTES ?= 10
 WORKERS ?= 4
 ARGS ?=
+DEPLOY ?= .
 
 CONTROL_PLANE := node_modules/.bin/tsx tools/control-plane/main.ts
 JEST := node --import ./test/support/worker-environment.mjs --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js
@@ -95,14 +96,14 @@ bench-reporter: node_modules build ## Measure the reporter: exec to first probe,
 ##@ Deployment (to the cluster of your kubeconfig)
 
 .PHONY: deploy
-deploy: ## Apply the manifests with kubectl
-	@$(KUBECTL) kustomize . | $(KUBECTL) apply --server-side -f -
+deploy: ## Apply the manifests with kubectl (DEPLOY=. or an overlay such as config/overlays/readiness-gate)
+	@$(KUBECTL) kustomize $(DEPLOY) | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Delete what deploy applied, results and runs included
+undeploy: ## Delete what deploy applied (the same DEPLOY), results and runs included
 	@$(KUBECTL) delete deployment -n datapath-observer datapath-controller --ignore-not-found --wait
 	@KUBECTL="$(KUBECTL)" tools/release-results.sh
-	@$(KUBECTL) kustomize . | $(KUBECTL) delete --ignore-not-found -f -
+	@$(KUBECTL) kustomize $(DEPLOY) | $(KUBECTL) delete --ignore-not-found -f -
 
 .PHONY: release-results
 release-results: ## Let results go that wait for a controller that isn't there, so that their namespaces can end

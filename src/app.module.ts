@@ -7,6 +7,7 @@ import { ApiModule } from './modules/api/api.module.js';
 import { HealthModule } from './modules/health/health.module.js';
 import { KubeModule } from './modules/kube/kube.module.js';
 import { OperatorModule } from './modules/operator/index.js';
+import { ReadinessGateModule } from './modules/results/readiness-gate.module.js';
 import { ResultsModule } from './modules/results/results.module.js';
 import { RunsModule } from './modules/runs/runs.module.js';
 import { PrometheusKubeMetrics } from './modules/telemetry/prometheus-kube-metrics.js';
@@ -47,6 +48,8 @@ export class AppModule {
             : {}),
         }),
         ResultsModule,
+        // A right that isn't used isn't asked for.
+        ...(settings.readinessGates ? [ReadinessGateModule] : []),
         RunsModule,
         ApiModule,
         HealthModule,

@@ -9,6 +9,9 @@ export const REPORT = 'datapath.observer/report';
 /** Names the run a Pod belongs to; on the Pod or on its namespace. */
 export const RUN_LABEL = 'datapath.observer/run';
 
+/** The condition that a Pod may name in `spec.readinessGates`: its datapath has worked. */
+export const READINESS_GATE = 'datapath.observer/ready';
+
 /** The keys of the Go reporter that people already run; RFC 3339 with 0 to 9 fraction digits. */
 export const LEGACY_STARTED_AT = 'perf.github.com/azure-start-ts';
 export const LEGACY_READY_AT = 'perf.github.com/azure-dp-ready-ts';

@@ -66,6 +66,8 @@ export interface PodObservation {
   readonly initialized?: ConditionObservation;
   readonly ready?: ConditionObservation;
   readonly disruption?: ConditionObservation;
+  /** The condition of our readiness gate, where the Pod's spec names it; status false without a reason where it isn't written yet. */
+  readonly gate?: ConditionObservation;
 
   /** Annotations as they stand, cut to 4,096 characters. */
   readonly startedAt?: string;

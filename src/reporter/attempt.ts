@@ -151,7 +151,8 @@ export class Attempt {
     try {
       this.parser.push(chunk);
     } catch (error) {
-      this.fail({ kind: 'httpStatus', message: messageOf(error) });
+      // What isn't HTTP has no status.
+      this.fail({ kind: 'other', message: messageOf(error) });
       return;
     }
     if (this.parser.head !== undefined) this.judge(this.parser.head);

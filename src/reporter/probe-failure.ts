@@ -43,7 +43,8 @@ export function timeoutFailure(phase: ProbePhase, timeoutMs: number): ProbeFailu
     case 'tls':
       return { kind: 'tls', message: `no TLS session within ${timeoutMs} ms` };
     case 'firstByte':
-      return { kind: 'httpStatus', message: `connected, but no HTTP answer within ${timeoutMs} ms` };
+      // Neither of the kinds is true of it: the connection stands, and no status was given.
+      return { kind: 'other', message: `connected, but no HTTP answer within ${timeoutMs} ms` };
     default: {
       const exhaustiveCheck: never = phase;
       return exhaustiveCheck;

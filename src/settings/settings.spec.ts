@@ -45,6 +45,8 @@ describe('command line', () => {
     [['--max-concurrent-reconciles=100'], { maxConcurrentReconciles: 100 }],
     [['--deadline=1h30m'], { deadlineMs: 5_400_000 }],
     [['--deadline=0'], { deadlineMs: 0 }],
+    [['--readiness-gates'], { readinessGates: true }],
+    [[], { readinessGates: false }],
   ])('takes %j', (args, expected) => {
     expect(settings(args)).toMatchObject(expected);
   });

@@ -164,6 +164,13 @@ export const DEFINITIONS = {
     help: 'a Pod without readiness after this time has failed; 0 waits for ever',
     schema: duration,
   },
+  'readiness-gates': {
+    env: 'READINESS_GATES',
+    fallback: 'false',
+    value: 'BOOL',
+    help: 'set the condition datapath.observer/ready of Pods that name it as a readiness gate; needs the right to patch the status of Pods',
+    schema: flag,
+  },
   'result-ttl': {
     env: 'RESULT_TTL',
     fallback: '0',
@@ -208,6 +215,7 @@ export interface Settings {
   readonly leaderElectionNamespace: string;
   /** Milliseconds; 0 is none. */
   readonly deadlineMs: number;
+  readonly readinessGates: boolean;
   /** Milliseconds; 0 is for ever. */
   readonly resultTtlMs: number;
   /** 0 is any number. */
@@ -284,6 +292,7 @@ export function parseCommandLine(
     leaderElect: read('leader-elect'),
     leaderElectionNamespace: read('leader-election-namespace'),
     deadlineMs: read('deadline'),
+    readinessGates: read('readiness-gates'),
     resultTtlMs: read('result-ttl'),
     maxResults: read('max-results'),
     apiAuth: read('api-auth'),

@@ -34,7 +34,7 @@ export interface PodStatus {
   readonly status: {
     readonly phase: string;
     readonly podIP?: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string }[];
     readonly containerStatuses?: readonly ContainerStatus[];
     readonly initContainerStatuses?: readonly ContainerStatus[];
   };
@@ -64,6 +64,8 @@ interface Manifest {
 export interface ClusterOptions {
   /** Flags for the controller after those of the manifests, such as `--deadline=20s`. */
   readonly args?: readonly string[];
+  /** The folder that kustomize builds; by default that of the README. */
+  readonly manifests?: string;
 }
 
 export class Cluster {
@@ -132,8 +134,10 @@ export class Cluster {
   }
 
   /** Applies the manifests, with these flags added to the controller's, and waits until it runs so. */
-  async deploy(args: readonly string[], image: string): Promise<void> {
-    const documents = parseAllDocuments(await this.kubectl(['kustomize', ROOT])).map((each) => each.toJS() as Manifest);
+  async deploy(args: readonly string[], image: string, manifests = ROOT): Promise<void> {
+    const documents = parseAllDocuments(await this.kubectl(['kustomize', manifests])).map(
+      (each) => each.toJS() as Manifest,
+    );
     for (const { kind, spec } of documents) {
       if (kind !== 'Deployment') continue;
       const { template } = spec;
@@ -227,14 +231,14 @@ export type Result = StoredResult & {
  *
  * @throws Error when the images aren't made (`make images`)
  */
-export async function deployedCluster({ args = [] }: ClusterOptions = {}): Promise<Cluster> {
+export async function deployedCluster({ args = [], manifests }: ClusterOptions = {}): Promise<Cluster> {
   for (const image of IMAGES) if (!existsSync(image)) throw new Error(`${image} is missing: run "make images"`);
   const { node, end } = await realNode();
   const cluster = new Cluster(node, end);
   await node.loadImage(busyboxImage());
   const loaded = await imagesOf(node);
   for (const image of IMAGES) if (!loaded.includes(digestOf(image))) await node.loadImage(image);
-  await cluster.deploy(args, digestOf(IMAGES[0] ?? ''));
+  await cluster.deploy(args, digestOf(IMAGES[0] ?? ''), manifests);
   return cluster;
 }
 

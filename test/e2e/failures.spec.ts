@@ -142,7 +142,8 @@ const CASES: readonly Case[] = [
     target: at(FAULTY_PORTS.silent),
     ...IMPATIENT,
     class: 'ProbeTimeout',
-    evidence: /attempts on/,
+    kind: 'other',
+    evidence: /connected, but no HTTP answer within 1000 ms.*attempts on/,
   },
   {
     name: 'policy-not-enforced',

@@ -18,7 +18,11 @@ interface Container {
 
 interface Pod {
   readonly metadata: { readonly name: string; readonly uid: string };
-  readonly spec: { readonly containers: readonly Container[]; readonly initContainers?: readonly Container[] };
+  readonly spec: {
+    readonly containers: readonly Container[];
+    readonly initContainers?: readonly Container[];
+    readonly readinessGates?: readonly object[];
+  };
 }
 
 interface PodOptions {
@@ -26,6 +30,7 @@ interface PodOptions {
   readonly account?: string;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly initContainers?: readonly object[];
+  readonly readinessGates?: readonly object[];
   readonly windows?: boolean;
   readonly dryRun?: boolean;
 }
@@ -162,6 +167,18 @@ describe('the admission policies', () => {
       expect(reporterOf(await createPod(namespace, 'alone', { ...options, dryRun: true }))).toBeUndefined();
     });
 
+    it('adds the readiness gate where the Pod asks for it, once and beside others', async () => {
+      const annotations = { 'datapath.observer/readiness-gate': 'enabled' };
+      const gate = { conditionType: 'datapath.observer/ready' };
+      const other = { conditionType: 'example.com/other' };
+      const gatesOf = async (options: PodOptions): Promise<unknown> =>
+        (await createPod('injected', 'gated', { ...options, dryRun: true })).spec.readinessGates;
+      expect(await gatesOf({ annotations })).toEqual([gate]);
+      expect(await gatesOf({ annotations, readinessGates: [other] })).toEqual([other, gate]);
+      expect(await gatesOf({ annotations, readinessGates: [gate] })).toEqual([gate]);
+      expect(await gatesOf({})).toBeUndefined();
+    });
+
     it('leaves a Pod alone that has a reporter of its own', async () => {
       const pod = await createPod('injected', 'own-reporter', { initContainers: [container('datapath-reporter')] });
       expect(pod.spec.initContainers).toHaveLength(1);
@@ -201,6 +218,7 @@ describe('the admission policies', () => {
 
   async function createPod(namespace: string, name: string, options: PodOptions = {}): Promise<Pod> {
     const { account = 'default', annotations = {}, initContainers = [], windows = false, dryRun = false } = options;
+    const { readinessGates = [] } = options;
     const path = `/api/v1/namespaces/${namespace}/pods${dryRun ? '?dryRun=All' : ''}`;
     const { status, text } = await controlPlane.request('POST', path, {
       apiVersion: 'v1',
@@ -212,6 +230,7 @@ describe('the admission policies', () => {
         ...(windows ? { os: { name: 'windows' } } : {}),
         securityContext: { runAsNonRoot: true, ...(windows ? {} : { seccompProfile: { type: 'RuntimeDefault' } }) },
         ...(initContainers.length === 0 ? {} : { initContainers }),
+        ...(readinessGates.length === 0 ? {} : { readinessGates }),
         containers: [windows ? { name: 'app', image: 'example' } : container('app')],
       },
     });

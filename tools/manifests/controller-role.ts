@@ -1,5 +1,5 @@
 /**
- * The controller's ClusterRole: what its operators declare (`@Operator`), and what its API needs beside them. The operators' part is
+ * The controller's ClusterRoles: what its operators declare (`@Operator`), and what its API needs beside them. The operators' part is
  * checked again at the controller's start; a right that nobody declares isn't granted.
  */
 import { Document, isSeq } from 'yaml';
@@ -7,41 +7,48 @@ import type { Node } from 'yaml';
 import { rbacRules } from '../../src/modules/operator/index.js';
 import type { PolicyRule } from '../../src/modules/operator/index.js';
 import { DatapathResultReconciler } from '../../src/modules/results/datapath-result.reconciler.js';
+import { ReadinessGateReconciler } from '../../src/modules/results/readiness-gate.reconciler.js';
 import { DatapathRunReconciler } from '../../src/modules/runs/datapath-run.reconciler.js';
 
-const OPERATORS = [DatapathResultReconciler, DatapathRunReconciler] as const;
+/** Rules that are needed for one reason. */
+interface Part {
+  readonly reason: string;
+  readonly rules: readonly PolicyRule[];
+}
 
-const READ = ['get', 'list', 'watch'];
-
-/** What no operator declares, with the reason. */
-const BESIDES: readonly { readonly reason: string; readonly rules: readonly PolicyRule[] }[] = [
-  {
-    reason: 'The owners of Pods say how many are wanted, so that missing ones count.',
-    rules: [
-      { apiGroups: [''], resources: ['replicationcontrollers'], verbs: READ },
-      { apiGroups: ['apps'], resources: ['daemonsets', 'deployments', 'replicasets', 'statefulsets'], verbs: READ },
-      { apiGroups: ['batch'], resources: ['jobs'], verbs: READ },
-    ],
-  },
-  {
-    reason: 'Who calls the REST API, and may that user list results?',
-    rules: [
-      { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
-      { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
-    ],
-  },
-];
-
+/** What the controller may do wherever it is installed. */
 export function controllerRole(): string {
-  const parts = [
-    { reason: 'What the operators declare: they read Pods and write results.', rules: rbacRules(OPERATORS) },
-    ...BESIDES,
-  ];
+  return clusterRole('datapath-controller', 'controller', [
+    {
+      reason: 'What the operators declare: they read Pods and their owners, and write results.',
+      rules: rbacRules([DatapathResultReconciler, DatapathRunReconciler]),
+    },
+    {
+      reason: 'Who calls the REST API, and may that user list results?',
+      rules: [
+        { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+        { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
+      ],
+    },
+  ]);
+}
+
+/** What it needs beside that where it opens readiness gates. */
+export function readinessGateRole(): string {
+  return clusterRole('datapath-readiness-gate', 'readiness-gate', [
+    {
+      reason: 'What the operator of readiness gates declares: it sets one condition of Pods.',
+      rules: rbacRules([ReadinessGateReconciler]),
+    },
+  ]);
+}
+
+function clusterRole(name: string, component: string, parts: readonly Part[]): string {
   const document = new Document(
     {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
-      metadata: { name: 'datapath-controller', labels: { 'app.kubernetes.io/component': 'controller' } },
+      metadata: { name, labels: { 'app.kubernetes.io/component': component } },
       rules: parts.flatMap(({ rules }) => rules),
     },
     { aliasDuplicateObjects: false },

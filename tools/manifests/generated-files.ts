@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { openApiText } from '../../src/modules/api/openapi.js';
 import { metricsReference } from '../../src/modules/telemetry/metrics-reference.js';
 import { apiClientSource } from './api-client.js';
-import { controllerRole } from './controller-role.js';
+import { controllerRole, readinessGateRole } from './controller-role.js';
 import { customResourceDefinition } from './custom-resource-definition.js';
 import type { CustomResource } from './custom-resource-definition.js';
 import { datapathResultResource } from './datapath-result.crd.js';
@@ -19,10 +19,8 @@ export interface GeneratedFile {
 export const generatedFiles: readonly GeneratedFile[] = [
   crd(datapathResultResource, 'src/modules/results/datapath-result.schema.ts'),
   crd(datapathRunResource, 'src/modules/runs/datapath-run.schema.ts'),
-  {
-    file: 'config/rbac/role.yaml',
-    content: () => `${generatedFrom('the operators and tools/manifests/controller-role.ts')}${controllerRole()}`,
-  },
+  role('config/rbac/role.yaml', controllerRole),
+  role('config/overlays/readiness-gate/role.yaml', readinessGateRole),
   { file: 'docs/openapi.json', content: () => openApiText() },
   { file: 'test/support/api-client.ts', content: () => formatted(apiClientSource()) },
   { file: 'docs/metrics.md', content: () => metricsReference() },
@@ -32,6 +30,13 @@ function crd(resource: CustomResource, source: string): GeneratedFile {
   return {
     file: `config/crd/${resource.group}_${resource.plural}.yaml`,
     content: () => `${generatedFrom(source)}${yaml(customResourceDefinition(resource))}`,
+  };
+}
+
+function role(file: string, content: () => string): GeneratedFile {
+  return {
+    file,
+    content: () => `${generatedFrom('the operators and tools/manifests/controller-role.ts')}${content()}`,
   };
 }
 

@@ -46,6 +46,25 @@ describe('projectPod', () => {
     expect(sandboxReady).toEqual({ status: true });
   });
 
+  it.each([
+    ['no gate of ours', [{ conditionType: 'example.com/other' }], [], undefined],
+    ['a gate without a condition', [{ conditionType: 'datapath.observer/ready' }], [], { status: false }],
+    [
+      'a gate that is shut',
+      [{ conditionType: 'datapath.observer/ready' }],
+      [{ type: 'datapath.observer/ready', status: 'False', reason: 'ProbeTimeout' }],
+      { status: false, reason: 'ProbeTimeout' },
+    ],
+    [
+      'a gate that is open',
+      [{ conditionType: 'datapath.observer/ready' }],
+      [{ type: 'datapath.observer/ready', status: 'True', reason: 'ProbeSucceeded' }],
+      { status: true },
+    ],
+  ])('sees %s', (_, readinessGates, conditions, expected) => {
+    expect(projectPod(pod({ spec: { ...SIDECAR, readinessGates }, status: { conditions } })).gate).toEqual(expected);
+  });
+
   it('takes the last termination of a reporter that was started again', () => {
     const { reporter } = projectPod(
       pod({

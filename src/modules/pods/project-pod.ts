@@ -5,6 +5,7 @@
 import {
   LEGACY_READY_AT,
   LEGACY_STARTED_AT,
+  READINESS_GATE,
   READY_AT,
   REPORT,
   REPORTER_CONTAINER,
@@ -64,6 +65,7 @@ interface Pod extends KubeObject {
     readonly restartPolicy?: string;
     readonly containers?: readonly Container[];
     readonly initContainers?: readonly Container[];
+    readonly readinessGates?: readonly { readonly conditionType: string }[];
   };
   readonly status?: {
     readonly phase?: string;
@@ -105,6 +107,7 @@ export function projectPod(raw: KubeObject): PodObservation {
     ...optionalValue('waiting', waiting === undefined ? undefined : containerOf(waiting)),
     ...optional('initializing', kind === undefined ? undefined : initializing(pod, reporter)),
     ...conditionsOf(status?.conditions),
+    ...optionalValue('gate', gateOf(pod)),
     ...optional('startedAt', annotations?.[STARTED_AT]),
     ...optional('readyAt', annotations?.[READY_AT]),
     ...optional('report', annotations?.[REPORT]),
@@ -202,17 +205,27 @@ function conditionsOf(
   const result: Partial<Record<(typeof CONDITIONS)[keyof typeof CONDITIONS], ConditionObservation>> = {};
   for (const condition of conditions ?? []) {
     if (!Object.hasOwn(CONDITIONS, condition.type)) continue;
-    const status = condition.status === 'True';
-    // What went well needs no words; what didn't keeps its evidence.
-    const evidence = !status || condition.type === 'DisruptionTarget';
-    result[CONDITIONS[condition.type as keyof typeof CONDITIONS]] = {
-      status,
-      ...optional('at', condition.lastTransitionTime),
-      ...(evidence ? optional('reason', condition.reason) : {}),
-      ...(evidence ? optional('message', condition.message, MAX_MESSAGE) : {}),
-    };
+    result[CONDITIONS[condition.type as keyof typeof CONDITIONS]] = conditionOf(condition);
   }
   return result;
+}
+
+function conditionOf(condition: Condition): ConditionObservation {
+  const status = condition.status === 'True';
+  // What went well needs no words; what didn't keeps its evidence.
+  const evidence = !status || condition.type === 'DisruptionTarget';
+  return {
+    status,
+    ...optional('at', condition.lastTransitionTime),
+    ...(evidence ? optional('reason', condition.reason) : {}),
+    ...(evidence ? optional('message', condition.message, MAX_MESSAGE) : {}),
+  };
+}
+
+function gateOf({ spec, status }: Pod): ConditionObservation | undefined {
+  if (spec?.readinessGates?.some(({ conditionType }) => conditionType === READINESS_GATE) !== true) return undefined;
+  const condition = status?.conditions?.find(({ type }) => type === READINESS_GATE);
+  return condition === undefined ? { status: false } : conditionOf(condition);
 }
 
 function tellsCause(reason: string | undefined): boolean {

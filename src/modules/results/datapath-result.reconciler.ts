@@ -33,6 +33,7 @@ import {
 import type { OperatorOptions, ReconcileOutcome, ReconcileRequest, ReconcileResult } from '../operator/index.js';
 import { NAMESPACES, projectNamespace } from '../pods/namespace.resource.js';
 import type { NamespaceView } from '../pods/namespace.resource.js';
+import { podSelection } from '../pods/pod-selection.js';
 import { PODS } from '../pods/pod.resource.js';
 import { carriesReporter, projectMeasuredPod, projectPod } from '../pods/project-pod.js';
 import { projectWorkload, WORKLOADS } from '../pods/workload.resource.js';
@@ -117,23 +118,20 @@ export class DatapathResultReconciler {
 
   /** What the flags say, over what the decorator says. */
   operatorOptions(): Partial<OperatorOptions> {
+    const { namespaces, labelSelector, project } = podSelection(this.settings);
     return {
       maxConcurrentReconciles: this.settings.maxConcurrentReconciles,
       moreKeys: () => this.#unstoredKeys(),
-      ...(this.settings.namespaces.length === 0 ? {} : { namespaces: this.settings.namespaces }),
-      ...(this.settings.labelSelector === ''
-        ? {}
-        : {
-            watches: [
-              watch({
-                resource: PODS,
-                project: projectPod,
-                labelSelector: this.settings.labelSelector,
-                toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)],
-              }),
-              ...READ_ONLY,
-            ],
-          }),
+      namespaces,
+      watches: [
+        watch({
+          resource: PODS,
+          project,
+          labelSelector,
+          toKeys: (pod: PodObservation) => [keyOf(pod.namespace, pod.uid)],
+        }),
+        ...READ_ONLY,
+      ],
     };
   }
 
