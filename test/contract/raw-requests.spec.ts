@@ -1,18 +1,17 @@
 /** Bytes that are no proper request, over a real socket: answered with a problem, and the connection ends. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startApi } from '../support/api-app.js';
-import type { ApiApp } from '../support/api-app.js';
+import type { ControllerProcess } from '../../tools/controller/controller-process.js';
+import { controlPlane, startController } from '../support/controller.js';
 
-let api: ApiApp;
+let controller: ControllerProcess;
 let port: number;
 beforeAll(async () => {
-  api = await startApi();
-  await api.app.listen(0, '127.0.0.1');
-  port = (api.app.getHttpServer().address() as { port: number }).port;
+  controller = await startController(await controlPlane());
+  port = Number(new URL(controller.url).port);
 });
 afterAll(async () => {
-  await api.app.close();
+  await controller.kill('SIGTERM');
 });
 
 /** Everything that comes back until the server ends the connection. */
@@ -58,6 +57,11 @@ describe('a request', () => {
       'with an address of 9,000 characters',
       `GET /api/v1/results?run=${'a'.repeat(9000)} HTTP/1.1\r\n${CLOSE}\r\n`,
       414,
+    ],
+    [
+      'with a body in pieces',
+      `GET /api/v1/results HTTP/1.1\r\n${CLOSE}Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+      415,
     ],
     [
       'that announces a body of 1 GB',

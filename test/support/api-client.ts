@@ -732,14 +732,14 @@ export interface ListResultsQuery {
 
 export interface CompareRunsQuery {
   /** The run that this one is compared with */
-  readonly baseline?: string;
+  readonly baseline: string;
   /** The share of the baseline by which a statistic may differ */
   readonly tolerance?: string;
 }
 
 export interface ExportRunQuery {
   /** What reads it */
-  readonly format?: 'perfdata' | 'kube-burner' | 'junit' | 'csv' | 'ndjson';
+  readonly format: 'perfdata' | 'kube-burner' | 'junit' | 'csv' | 'ndjson';
 }
 
 /** The API refused, and says why. */
@@ -804,14 +804,14 @@ export class DatapathClient {
   }
 
   /** How a run differs from another */
-  compareRuns(name: string, query: CompareRunsQuery = {}): Promise<RunComparison> {
+  compareRuns(name: string, query: CompareRunsQuery): Promise<RunComparison> {
     return this.#get(`/api/v1/runs/${encodeURIComponent(name)}/comparison`, { ...query });
   }
 
   /** A run as other tools read it */
   exportRun(
     name: string,
-    query: ExportRunQuery = {},
+    query: ExportRunQuery,
   ): Promise<
     | {
         readonly version: string;

@@ -1,4 +1,4 @@
-/** The calls about runs over runs that a test gives, without Kubernetes. Import it beside the API of `startApi`. */
+/** The calls about runs over the runs of the documentation's examples, without Kubernetes. Import it beside the API of `startApi`. */
 import { Module } from '@nestjs/common';
 import { ApiModule, ReadModel } from '../../src/modules/api/index.js';
 import { API_CLOCK } from '../../src/modules/api/api-clock.js';
@@ -7,7 +7,7 @@ import type { Projected, Store } from '../../src/modules/kube/resource.js';
 import type { ResultView } from '../../src/modules/results/result-conversion.js';
 import { RunAccessGuard } from '../../src/modules/runs/run-access.guard.js';
 import { RunDirectory } from '../../src/modules/runs/run-directory.js';
-import { projectRun } from '../../src/modules/runs/run-view.js';
+import { EXAMPLE_RUNS } from '../../src/modules/runs/run-examples.js';
 import { RunsController } from '../../src/modules/runs/runs.controller.js';
 
 /** A store of what is put into it, by name. */
@@ -21,19 +21,6 @@ function storeOf<T extends Projected>(objects: readonly T[]): Store<T> {
   };
 }
 
-/** One run, `run-1`; whatever else results name has lost its own. */
-const RUNS = [
-  projectRun({
-    metadata: {
-      name: 'run-1',
-      uid: 'uid-of-run-1',
-      resourceVersion: '1',
-      generation: 1,
-      creationTimestamp: '2026-01-31T11:00:00Z',
-    },
-  }),
-];
-
 @Module({
   imports: [ApiModule],
   controllers: [RunsController],
@@ -43,7 +30,7 @@ const RUNS = [
     {
       provide: RunDirectory,
       inject: [ReadModel],
-      useFactory: (model: ReadModel) => new RunDirectory(model.index, storeOf(RUNS), storeOf<ResultView>([])),
+      useFactory: (model: ReadModel) => new RunDirectory(model.index, storeOf(EXAMPLE_RUNS), storeOf<ResultView>([])),
     },
   ],
 })

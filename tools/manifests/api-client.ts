@@ -16,6 +16,7 @@ interface Schema {
 interface Parameter {
   readonly name: string;
   readonly in: string;
+  readonly required: boolean;
   readonly description: string;
   readonly schema: Schema;
 }
@@ -71,7 +72,8 @@ export function apiClientSource(): string {
     const fields = operation.parameters.filter((parameter) => parameter.in === 'query');
     if (fields.length === 0) return [];
     const lines = fields.map(
-      ({ name, description, schema }) => `${comment(description)}readonly ${name}?: ${typeOf(schema)};`,
+      ({ name, required, description, schema }) =>
+        `${comment(description)}readonly ${name}${required ? '' : '?'}: ${typeOf(schema)};`,
     );
     return [`export interface ${queryName(operation)} {\n${lines.join('\n')}\n}\n`];
   });
@@ -104,10 +106,12 @@ ${methods.join('\n')}
 
 function method(path: string, operation: Operation, answer: string): string {
   const inPath = operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name);
-  const hasQuery = operation.parameters.some((parameter) => parameter.in === 'query');
+  const inQuery = operation.parameters.filter((parameter) => parameter.in === 'query');
+  const hasQuery = inQuery.length > 0;
+  const fallback = inQuery.some(({ required }) => required) ? '' : ' = {}';
   const parameters = [
     ...inPath.map((name) => `${name}: string`),
-    ...(hasQuery ? [`query: ${queryName(operation)} = {}`] : []),
+    ...(hasQuery ? [`query: ${queryName(operation)}${fallback}`] : []),
   ];
   const target = inPath.reduce((text, name) => text.replace(`{${name}}`, `\${encodeURIComponent(${name})}`), path);
   return `${comment(operation.summary)}${operation.operationId}(${parameters.join(', ')}): Promise<${answer}> {

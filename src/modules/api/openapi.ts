@@ -65,9 +65,10 @@ export function openApiDocument(operations: readonly ApiOperation[] = API_OPERAT
 
 function operationObject(operation: ApiOperation, schemas: JsonObject): JsonObject {
   const content = Object.entries(operation.answers).map(([mediaType, answer]): [string, JsonObject] => {
-    if (typeof answer === 'string') return [mediaType, { schema: textSchema(mediaType, answer, operation, schemas) }];
-    const example = answerExample(operation.id);
-    return [mediaType, { schema: schemaObject(answer, schemas), ...(example === undefined ? {} : { example }) }];
+    const schema =
+      typeof answer === 'string' ? textSchema(mediaType, answer, operation, schemas) : schemaObject(answer, schemas);
+    const example = answerExample(operation.id, mediaType);
+    return [mediaType, { schema, ...(example === undefined ? {} : { example }) }];
   });
   return {
     operationId: operation.id,
@@ -137,7 +138,7 @@ function queryParameters({ query, example }: ApiOperation, schemas: JsonObject):
     return {
       name,
       in: 'query',
-      required: false,
+      required: !z.safeParse(field as z.ZodType, undefined).success,
       description,
       ...(schema['type'] === 'array' ? { style: 'form', explode: true } : {}),
       schema,

@@ -1,13 +1,17 @@
 /** Makes the API's form of a run. Pure. */
 import { formatInstant, fromEpochMs } from '../../datapath/instant.js';
 import { METRICS } from '../../datapath/vocabulary.js';
+import { COMPARED, compareStatistic, CONFIDENCE, seededRandom } from '../../statistics/comparison.js';
 import { coverageOf } from '../../statistics/objective.js';
 import type { RunFigures } from '../../statistics/run-figures.js';
-import type { RunDetail, RunSummary } from './runs.schema.js';
+import type { RunComparison, RunDetail, RunSummary } from './runs.schema.js';
 import { runReport } from './run-report.js';
 import type { RunReport } from './run-report.js';
 import { summaryStatus } from './run-status.js';
 import type { RunView } from './run-view.js';
+
+/** Any fixed number. */
+const SEED = 1;
 
 /** A run as it is at this moment: its stored verdict, and the figures of now. */
 export function liveReport(run: RunView, figures: RunFigures): RunReport {
@@ -89,6 +93,37 @@ export function runDetail(run: RunView, figures: RunFigures, nowMs: number, sync
     warnings: runWarnings(run, figures),
     generatedAt: formatInstant(fromEpochMs(nowMs)),
     synced,
+  };
+}
+
+/** The differences of two runs, one by one, so that others get their turn in between. The same question has the same answer. */
+export function* differencesOf(
+  before: RunFigures,
+  after: RunFigures,
+  tolerance: number,
+): Generator<RunComparison['differences'][number]> {
+  const random = seededRandom(SEED);
+  for (const metric of METRICS) {
+    for (const statistic of COMPARED) {
+      yield compareStatistic(metric, statistic, before.metrics[metric], after.metrics[metric], tolerance, random);
+    }
+  }
+}
+
+/** @param differences those of `differencesOf` */
+export function runComparison(
+  [baseline, before]: readonly [RunView, RunFigures],
+  [run, after]: readonly [RunView, RunFigures],
+  tolerance: number,
+  differences: RunComparison['differences'],
+): Omit<RunComparison, 'generatedAt' | 'synced'> {
+  return {
+    run: run.name,
+    baseline: baseline.name,
+    tolerance,
+    confidence: CONFIDENCE,
+    differences,
+    warnings: [...runWarnings(baseline, before), ...runWarnings(run, after)],
   };
 }
 

@@ -2,8 +2,6 @@ import { Controller, Get, Inject, Param, Query, Res, UseGuards } from '@nestjs/c
 import type { FastifyReply } from 'fastify';
 import { setImmediate } from 'node:timers/promises';
 import { formatInstant, fromEpochMs } from '../../datapath/instant.js';
-import { METRICS } from '../../datapath/vocabulary.js';
-import { COMPARED, compareStatistic, CONFIDENCE, seededRandom } from '../../statistics/comparison.js';
 import type { RunFigures } from '../../statistics/run-figures.js';
 import { API_CLOCK } from '../api/api-clock.js';
 import { Problem } from '../api/problem.js';
@@ -13,14 +11,11 @@ import { SyncedGuard } from '../api/synced.guard.js';
 import type { Clock } from '../kube/clock.js';
 import { exportRun, MEDIA_TYPES } from './export/formats.js';
 import { RunAccessGuard } from './run-access.guard.js';
-import { liveReport, runDetail, runSummary, runWarnings } from './run-answer.js';
+import { differencesOf, liveReport, runComparison, runDetail, runSummary } from './run-answer.js';
 import { RunDirectory } from './run-directory.js';
 import type { RunView } from './run-view.js';
 import { ComparisonQuery, ExportQuery, RunName, RunsQuery } from './runs.schema.js';
 import type { RunComparison, RunDetail, RunsAnswer, RunSummary } from './runs.schema.js';
-
-/** Any fixed number: the same question has the same answer. */
-const SEED = 1;
 
 /** Runs: what they say now, how two differ, and what other tools read of them. */
 @Controller('api/v1/runs')
@@ -60,26 +55,15 @@ export class RunsController {
     @Query({ schema: ComparisonQuery }) { baseline, tolerance }: ComparisonQuery,
   ): Promise<RunComparison> {
     const nowMs = this.clock.epochMs();
-    const runs = [this.#find(baseline), this.#find(name)] as const;
-    const [before, after] = runs.map((run) => this.directory.figures(run, nowMs)) as [RunFigures, RunFigures];
-    const random = seededRandom(SEED);
+    const [before, after] = [this.#find(baseline), this.#find(name)].map(
+      (run) => [run, this.directory.figures(run, nowMs)] as const,
+    ) as [readonly [RunView, RunFigures], readonly [RunView, RunFigures]];
     const differences: RunComparison['differences'] = [];
-    for (const metric of METRICS) {
-      for (const statistic of COMPARED) {
-        const [a, b] = [before.metrics[metric], after.metrics[metric]];
-        differences.push(compareStatistic(metric, statistic, a, b, tolerance, random));
-        await setImmediate();
-      }
+    for (const difference of differencesOf(before[1], after[1], tolerance)) {
+      differences.push(difference);
+      await setImmediate();
     }
-    return {
-      run: name,
-      baseline,
-      tolerance,
-      confidence: CONFIDENCE,
-      differences,
-      warnings: [...runWarnings(runs[0], before), ...runWarnings(runs[1], after)],
-      ...this.#frame(nowMs),
-    };
+    return { ...runComparison(before, after, tolerance, differences), ...this.#frame(nowMs) };
   }
 
   @Get(':name/export')
