@@ -721,7 +721,17 @@ export interface ListResultsQuery {
     | 'DeadlineExceeded'
   )[];
   /** createdAt, name, timeToStart, timeToDatapathReady or datapathDelay; with "-" in front the largest first */
-  readonly sort?: string;
+  readonly sort?:
+    | 'createdAt'
+    | 'name'
+    | 'timeToStart'
+    | 'timeToDatapathReady'
+    | 'datapathDelay'
+    | '-createdAt'
+    | '-name'
+    | '-timeToStart'
+    | '-timeToDatapathReady'
+    | '-datapathDelay';
   /** How many results come at most: 100 unless given; as NDJSON and CSV all come unless it is given */
   readonly limit?: number;
   /** The cursor of the page before, with the same other parameters */

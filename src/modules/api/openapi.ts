@@ -75,7 +75,7 @@ function operationObject(operation: ApiOperation, schemas: JsonObject): JsonObje
     tags: [operation.tag],
     summary: operation.summary,
     description: operation.description,
-    parameters: [...pathParameters(operation), ...queryParameters(operation, schemas)],
+    parameters: [...pathParameters(operation, schemas), ...queryParameters(operation, schemas)],
     responses: {
       '200': {
         description: operation.summary,
@@ -118,13 +118,13 @@ function answerHeaders(operation: ApiOperation): JsonObject {
   return headers;
 }
 
-function pathParameters({ pathParameters: parameters = {} }: ApiOperation): JsonObject[] {
-  return Object.entries(parameters).map(([name, { description, example }]) => ({
+function pathParameters({ pathParameters: parameters = {} }: ApiOperation, schemas: JsonObject): JsonObject[] {
+  return Object.entries(parameters).map(([name, { schema, description, example }]) => ({
     name,
     in: 'path',
     required: true,
     description,
-    schema: { type: 'string', maxLength: 253 },
+    schema: schemaObject(schema, schemas, 'input'),
     example,
   }));
 }

@@ -2,11 +2,19 @@
 import { z } from 'zod';
 import { PodHealthAnswer, PodHealthQuery } from './pod-health.schema.js';
 import type { ProblemName } from './problem.js';
-import { ResultDetail, ResultRecord } from './result-record.schema.js';
+import { PodUid, ResultDetail, ResultRecord } from './result-record.schema.js';
 import { ResultsAnswer, ResultsQuery } from './results.schema.js';
 import { StatisticAnswer, StatisticQuery } from './statistic.schema.js';
 import { EXPORT_FORMATS } from '../runs/export/formats.js';
-import { ComparisonQuery, ExportQuery, RunComparison, RunDetail, RunsAnswer, RunsQuery } from '../runs/runs.schema.js';
+import {
+  ComparisonQuery,
+  ExportQuery,
+  RunComparison,
+  RunDetail,
+  RunName,
+  RunsAnswer,
+  RunsQuery,
+} from '../runs/runs.schema.js';
 import { StreamQuery, StreamResults, StreamSummary } from './stream.schema.js';
 
 export interface ApiOperation {
@@ -16,7 +24,9 @@ export interface ApiOperation {
   readonly tag: string;
   readonly summary: string;
   readonly description: string;
-  readonly pathParameters?: Readonly<Record<string, { readonly description: string; readonly example: string }>>;
+  readonly pathParameters?: Readonly<
+    Record<string, { readonly schema: z.ZodType; readonly description: string; readonly example: string }>
+  >;
   readonly query?: z.ZodObject;
   /** Values of parameters that make a sensible question. */
   readonly example: Readonly<Record<string, string>>;
@@ -40,7 +50,7 @@ const COMMON = [
   'not-ready',
 ] as const satisfies readonly ProblemName[];
 
-const RUN_NAME = { name: { description: 'The name of the run', example: 'nightly-42' } };
+const RUN_NAME = { name: { schema: RunName, description: 'The name of the run', example: 'nightly-42' } };
 
 function statistic(id: string, path: string, summary: string, description: string): ApiOperation {
   return {
@@ -113,7 +123,7 @@ export const API_OPERATIONS: readonly ApiOperation[] = [
     summary: 'One record, with the timeline of its Pod',
     description: 'A result that the caller may not see is not found.',
     pathParameters: {
-      uid: { description: 'The uid of the Pod', example: '0f1e2d3c-4b5a-4697-8877-665544332211' },
+      uid: { schema: PodUid, description: 'The uid of the Pod', example: '0f1e2d3c-4b5a-4697-8877-665544332211' },
     },
     example: {},
     answers: { 'application/json': ResultDetail },

@@ -15,8 +15,14 @@ interface UnrecognizedKeys extends Issue {
   readonly keys: readonly string[];
 }
 
-/** @param allowed the names of the parameters that the call knows */
-export function parameterProblem(issues: readonly Issue[], allowed: readonly string[] = []): Problem {
+export interface Checked {
+  /** The names of the parameters that the call knows. */
+  readonly allowed?: readonly string[];
+  /** The name of the parameter, where one alone was checked. */
+  readonly name?: string | undefined;
+}
+
+export function parameterProblem(issues: readonly Issue[], { allowed = [], name = '' }: Checked = {}): Problem {
   const errors: ParameterError[] = [];
   let unknown = false;
   for (const issue of issues) {
@@ -31,7 +37,7 @@ export function parameterProblem(issues: readonly Issue[], allowed: readonly str
       }
     } else {
       const segment = issue.path?.[0];
-      const parameter = String(typeof segment === 'object' ? segment.key : (segment ?? ''));
+      const parameter = String(typeof segment === 'object' ? segment.key : (segment ?? name));
       errors.push({ parameter: shorten(parameter), detail: issue.message });
     }
   }

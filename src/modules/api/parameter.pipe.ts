@@ -14,6 +14,7 @@ export class ParameterPipe implements PipeTransform<unknown, Promise<unknown>> {
     if (schema === undefined) return value;
     const result = await schema['~standard'].validate(value);
     if (result.issues === undefined) return result.value;
-    throw parameterProblem(result.issues, schema instanceof z.ZodObject ? Object.keys(schema.shape) : []);
+    const allowed = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+    throw parameterProblem(result.issues, { allowed, name: metadata.data });
   }
 }

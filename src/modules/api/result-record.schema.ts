@@ -9,6 +9,12 @@ import {
 } from '../../datapath/vocabulary.js';
 import { dateTime } from './statistic.schema.js';
 
+const UID_RULE = 'must be the uid of a Pod: letters, digits, "-", "_" and "."';
+export const PodUid = z
+  .string(UID_RULE)
+  .max(253, UID_RULE)
+  .regex(/^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/, UID_RULE);
+
 const milliseconds = z.int();
 const count = z.int().min(0);
 

@@ -1,6 +1,7 @@
 /** Makes the API's form of a result. Pure. */
 import { elapsedMs, formatInstant } from '../../datapath/instant.js';
 import type { Instant } from '../../datapath/instant.js';
+import type { CreationSource } from '../../datapath/vocabulary.js';
 import { metricOf } from '../../datapath/result-state.js';
 import type { Milestone, ResultState } from '../../datapath/result-state.js';
 import type { ResultDetail, ResultRecord } from './result-record.schema.js';
@@ -17,7 +18,7 @@ export function resultRecord(state: ResultState): ResultRecord {
     ...(state.nodeName === undefined ? {} : { nodeName: state.nodeName }),
     run: state.runName,
     outcome: state.outcome,
-    createdAt: formatInstant(state.createdAt),
+    createdAt: creationText(state.createdAt, state.creationSource),
     creationSource: state.creationSource,
     ...dated('startedAt', state.startedAt),
     ...dated('datapathReadyAt', state.datapathReadyAt),
@@ -41,6 +42,11 @@ export function resultRecord(state: ResultState): ResultRecord {
     ...dated('podDeletedAt', state.podDeletedAt),
     labels: { ...state.labels },
   };
+}
+
+/** What Kubernetes truncated to the second has no milliseconds to show. */
+export function creationText(createdAt: Instant, source: CreationSource | undefined): string {
+  return formatInstant(createdAt, source === 'CreationTimestamp' ? 0 : 3);
 }
 
 export function timelineOf(milestones: readonly Milestone[], createdAt: Instant): ResultDetail['timeline'] {

@@ -6,6 +6,7 @@ import { fromEpochMs } from '../../datapath/instant.js';
 import { csvCell } from './csv.js';
 import type { ProblemDocument } from './problem.js';
 import type { ResultDetail, ResultRecord } from './result-record.schema.js';
+import type { StatisticAnswer } from './statistic.schema.js';
 import type { ResultsAnswer } from './results.schema.js';
 
 let api: ApiApp;
@@ -185,8 +186,17 @@ describe('one result', () => {
     ]);
   });
 
+  it('shows no milliseconds of a creation that Kubernetes truncated to the second', async () => {
+    api.model.index.put(readyResult('p', 1, 2, { creationSource: 'CreationTimestamp', uncertaintyMs: 1000 }));
+    expect((await api.get('/api/v1/results/uid-p')).json<ResultDetail>().createdAt).toBe('2026-01-31T12:00:00Z');
+    const { worstPods } = (await api.get('/api/v1/time-to-start')).json<StatisticAnswer>();
+    expect(worstPods[0]?.createdAt).toBe('2026-01-31T12:00:00Z');
+  });
+
   it('is a problem where there is none', async () => {
     expect((await api.get('/api/v1/results/nobody')).status).toBe(404);
-    expect((await api.get('/api/v1/results/%00')).status).toBe(400);
+    const wrong = await api.get('/api/v1/results/%00');
+    expect(wrong.status).toBe(400);
+    expect(wrong.json<ProblemDocument>().errors?.[0]?.parameter).toBe('uid');
   });
 });

@@ -2,7 +2,6 @@ import { Controller, Get, Headers, Inject, Param, Query, Res, UseGuards } from '
 import type { FastifyReply } from 'fastify';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { z } from 'zod';
 import { formatInstant, fromEpochMs } from '../../datapath/instant.js';
 import { formatSelector } from '../../statistics/label-selector.js';
 import { markMatching } from '../../statistics/result-filter.js';
@@ -21,6 +20,7 @@ import { KeptLists, pageByFixedKey } from './result-order.js';
 import type { Page, Place } from './result-order.js';
 import { resultFilter } from './result-query.js';
 import { resultRecord, timelineOf } from './result-record.js';
+import { PodUid } from './result-record.schema.js';
 import type { ResultDetail, ResultRecord } from './result-record.schema.js';
 import { FORMATS, ResultsQuery } from './results.schema.js';
 import type { Format, ResultsAnswer } from './results.schema.js';
@@ -31,11 +31,6 @@ const PAGE = 100;
 const PIECE = 500;
 /** Exports at once: each takes a part of the event loop. */
 const MAX_EXPORTS = 10;
-
-const Uid = z
-  .string()
-  .max(253)
-  .regex(/^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/, 'must be the uid of a Pod');
 
 /** The records themselves. */
 @Controller('api/v1')
@@ -73,7 +68,7 @@ export class ResultsController {
 
   @Get('results/:uid')
   @Produces(FORMATS.json)
-  result(@Param('uid', { schema: Uid }) uid: string): ResultDetail {
+  result(@Param('uid', { schema: PodUid }) uid: string): ResultDetail {
     const state = this.model.index.get(uid);
     if (state === undefined) throw new Problem('not-found', `No result has the uid ${uid}`);
     return {

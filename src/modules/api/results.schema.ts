@@ -16,14 +16,11 @@ export type Format = keyof typeof FORMATS;
 
 const SORT_RULE = `must be given once, as one of ${SORTS.join(', ')}, with "-" in front for the largest first`;
 const sort = z
-  .string(SORT_RULE)
+  .enum([...SORTS, ...SORTS.map((by) => `-${by}` as const)], SORT_RULE)
   .default('createdAt')
-  .transform((text, context): Sort => {
+  .transform((text): Sort => {
     const descending = text.startsWith('-');
-    const by = descending ? text.slice(1) : text;
-    if ((SORTS as readonly string[]).includes(by)) return { by: by as SortKey, descending };
-    context.addIssue({ code: 'custom', message: SORT_RULE });
-    return z.NEVER;
+    return { by: (descending ? text.slice(1) : text) as SortKey, descending };
   })
   .describe('createdAt, name, timeToStart, timeToDatapathReady or datapathDelay; with "-" in front the largest first');
 

@@ -1,5 +1,6 @@
 /** Makes the answer of a statistic from its numbers. Pure. */
 import { formatInstant, fromEpochMs, NS_PER_MS } from '../../datapath/instant.js';
+import { CREATION_SOURCES } from '../../datapath/vocabulary.js';
 import type { Metric } from '../../datapath/vocabulary.js';
 import { archivedStatistic } from '../../statistics/archived-statistic.js';
 import { formatSelector } from '../../statistics/label-selector.js';
@@ -14,6 +15,7 @@ import type { FailedPod, WorstPod as KeptPod } from '../../statistics/run-archiv
 import { runFigures } from '../../statistics/run-figures.js';
 import { computeStatistic } from '../../statistics/statistic.js';
 import type { Statistic } from '../../statistics/statistic.js';
+import { creationText } from './result-record.js';
 import type { KeptOfRuns } from './read-model.js';
 import { METRIC_NAMES } from './statistic.schema.js';
 import type { StatisticAnswer } from './statistic.schema.js';
@@ -165,7 +167,7 @@ function worstPod(table: ResultTable, slot: number, metric: Metric): StatisticAn
   const measured = metric === 'timeToStart' ? state.startedAt : state.datapathReadyAt;
   return {
     ...podName(table, slot),
-    createdAt: formatInstant(state.createdAt),
+    createdAt: creationText(state.createdAt, CREATION_SOURCES[(table.flags[slot] as number) >> 1]),
     ...(measured === undefined ? {} : { measuredTs: formatInstant(measured) }),
     value: table.values(metric)[slot] as number,
   };
