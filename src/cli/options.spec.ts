@@ -7,12 +7,16 @@ describe('the command line of datapath-run', () => {
       file: 'run.yaml',
       kubeconfig: undefined,
       timeoutMs: 900_000,
+      json: false,
       exports: [],
     });
-    expect(readOptions(['-f', '-', '--timeout', '1h30m5s', '--export', 'junit=a=b.xml', '--export', 'csv=x'])).toEqual({
+    expect(
+      readOptions(['-f', '-', '--timeout', '1h30m5s', '--export', 'junit=a=b.xml', '--export', 'csv=x', '--json']),
+    ).toEqual({
       file: '-',
       kubeconfig: undefined,
       timeoutMs: 5_405_000,
+      json: true,
       exports: [
         { format: 'junit', file: 'a=b.xml' },
         { format: 'csv', file: 'x' },

@@ -8,19 +8,25 @@ export interface RunOptions {
   readonly file: string;
   readonly kubeconfig: string | undefined;
   readonly timeoutMs: number;
+  /** Whether the run is printed as JSON at the end. */
+  readonly json: boolean;
   readonly exports: readonly { readonly format: ExportFormat; readonly file: string }[];
 }
 
 export const HELP = `Applies a DatapathRun, waits until it is complete, exports it, and ends with its verdict.
 
-Usage: datapath-run -f FILE [--timeout 15m] [--export FORMAT=FILE]... [--kubeconfig FILE]
+Usage: datapath-run -f FILE [--timeout 15m] [--export FORMAT=FILE]... [--json] [--kubeconfig FILE]
 
   -f, --filename FILE   manifest of a DatapathRun, YAML or JSON; - reads standard input
   --timeout DURATION    how long to wait, such as 90s, 15m or 1h30m (default 15m)
   --export FORMAT=FILE  write the run as ${EXPORT_FORMATS.join(', ')}; may be repeated
+  --json                print the DatapathRun as JSON at the end, on standard output; progress goes to standard error
   --kubeconfig FILE     kubeconfig to use (else KUBECONFIG, ~/.kube/config, the Pod's service account)
 
-Exit status: 0 Met, or complete without objectives; 1 wrong use, or an error of the API; 2 timeout or Inconclusive; 4 Missed.
+The name must be a new one: a run that was complete before is refused, since its verdict would be that of another test.
+
+Exit status: 0 Met, or complete without objectives; 1 wrong use, or an error of the API; 2 timeout or Inconclusive; 4 Missed;
+130 and 143 interrupted (the run goes on in the cluster).
 `;
 
 export class UsageError extends Error {
@@ -39,6 +45,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
         filename: { type: 'string', short: 'f' },
         timeout: { type: 'string', default: '15m' },
         export: { type: 'string', multiple: true, default: [] },
+        json: { type: 'boolean', default: false },
         kubeconfig: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -52,6 +59,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
     file: values.filename,
     kubeconfig: values.kubeconfig,
     timeoutMs: readDuration(values.timeout),
+    json: values.json,
     exports: values.export.map(readExport),
   };
 }

@@ -1,11 +1,12 @@
 /**
- * Packs what `nest build` made into one file, `dist/datapath-controller.js`: it starts three times as fast as the loose files and
- * takes a quarter less memory, mostly because the Kubernetes client's generated API classes are left out.
+ * Packs what `nest build` made into one file each: the controller, `dist/datapath-controller.js`, and the command for pipelines,
+ * `dist/datapath-run.js`. The controller starts three times as fast as its loose files and takes a quarter less memory, mostly because
+ * the Kubernetes client's generated API classes are left out.
  *
  * Nothing of ours calls them: the client gives kubeconfig and credentials only, and of the operator library only the model is used.
  * A class that is left out after all fails at the first use, with its name, not silently.
  */
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { Plugin } from 'esbuild';
@@ -89,19 +90,25 @@ for (const file of ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png
   copyFileSync(resolve(ROOT, 'node_modules/swagger-ui-dist', file), resolve(viewer, file));
 }
 
-await build({
-  absWorkingDir: ROOT,
-  entryPoints: ['dist/main.js'],
-  outfile: 'dist/datapath-controller.js',
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  external: ABSENT,
-  keepNames: true,
-  sourcemap: 'linked',
-  legalComments: 'external',
-  logLevel: 'warning',
-  banner: { js: COMMONJS_GLOBALS },
-  plugins: [leanClient],
-});
+for (const [name, entry] of [
+  ['datapath-controller', 'dist/main.js'],
+  ['datapath-run', 'dist/cli/main.js'],
+] as const) {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [entry],
+    outfile: `dist/${name}.js`,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: ABSENT,
+    keepNames: true,
+    sourcemap: 'linked',
+    legalComments: 'external',
+    logLevel: 'warning',
+    banner: { js: COMMONJS_GLOBALS },
+    plugins: [leanClient],
+  });
+}
+chmodSync(resolve(ROOT, 'dist/datapath-run.js'), 0o755);

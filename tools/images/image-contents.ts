@@ -25,7 +25,7 @@ export const USER = '65532:65532';
 export const BILL_PATH = '/usr/share/sbom/sbom.cdx.json';
 
 /**
- * The controller: Node.js, one bundle, and the files that it serves.
+ * The controller: Node.js, one bundle, the files that it serves, and the command for pipelines.
  *
  * @param root the checkout, compiled (`npm run build`)
  * @throws Error when something isn't built
@@ -54,6 +54,7 @@ export function controllerContents(root: string, version: string, tell: (message
       file('app/dist/datapath-controller.js', readFileSync(bundle)),
       // The licences of what is bundled.
       file('app/dist/datapath-controller.js.LEGAL.txt', readFileSync(`${bundle}.LEGAL.txt`)),
+      file('usr/local/bin/datapath-run', pipelineCommand(root), 0o755),
       ...folder(join(root, 'dist/viewer'), 'app/dist/viewer'),
       ...folder(join(root, 'dist/ui'), 'app/dist/ui'),
       ...libraries.map(({ path, file: source }) => file(path, readFileSync(source), 0o755)),
@@ -93,6 +94,12 @@ export function reporterContents(root: string, version: string): ImageContents {
       ...common(root, bill),
     ],
   };
+}
+
+/** The command for pipelines, started by the image's own Node.js: there is no /usr/bin/env in it. Its licences are among the controller's. */
+function pipelineCommand(root: string): string {
+  const bundle = readFileSync(built(join(root, 'dist/datapath-run.js'), 'npm run build'), 'utf8');
+  return bundle.replace(/^#!.*\n/, '#!/usr/local/bin/node\n');
 }
 
 function common(root: string, bill: Buffer): readonly TarEntry[] {
