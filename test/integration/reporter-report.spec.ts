@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { READY_AT, REPORT, STARTED_AT } from '../../src/datapath/annotations.js';
 import { elapsedMs, parseInstant } from '../../src/datapath/instant.js';
 import { decodeReport, type Report } from '../../src/datapath/report.js';
+import { CertificateAuthority } from '../../tools/control-plane/certificates.js';
 import { attachControlPlane, type ControlPlane } from '../../tools/control-plane/launcher.js';
-import { closedPort, tcpTarget, type ProbeTarget } from '../support/probe-targets.js';
+import { closedPort, httpsTarget, tcpTarget, type ProbeTarget } from '../support/probe-targets.js';
 import { createPod, createReporterNamespace, grant, mountServiceAccount, readPod } from '../support/reporter-pod.js';
 import type { PodHandle } from '../support/reporter-pod.js';
 import { eventually, reporterBuilds, Sandbox } from '../support/reporter-process.js';
@@ -168,9 +169,37 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
     expect(Number((report.readyAt ?? 0n) / 1_000_000n)).toBeGreaterThanOrEqual(openedAt - 1);
   });
 
+  it.each([
+    [401, 1],
+    [403, 1],
+    [404, 1],
+    [409, 2],
+    [422, 1],
+    [429, 2],
+    [500, 2],
+    [503, 2],
+  ])('keeps the measurement when the API server always answers %i', async (code, leastTries) => {
+    const { env } = await newPod();
+    const authority = new CertificateAuthority('answers');
+    writeFileSync(join(sandbox.folder, 'service-account', 'ca.crt'), authority.certificate);
+    let tries = 0;
+    const certificate = authority.issue({ commonName: 'api', hosts: ['127.0.0.1'] });
+    const server = await httpsTarget(certificate, (_, response) => {
+      tries += 1;
+      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify({ message: 'no' }));
+    });
+    const elsewhere = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(server.port) };
+    const settings = { ...env, ...elsewhere, ...ready(), REPORT_TIMEOUT: '1', AFTER_REPORT: 'exit' };
+    const ending = await sandbox.start(build, settings).ended;
+    await server.close();
+    expect(ending).toMatchObject({ code: 0, report: { state: 'Ready', attempts: 1 } });
+    expect(ending.log).toContain(`"code":${code}`);
+    expect(tries).toBeGreaterThanOrEqual(leastTries);
+  });
+
   it('does not trust an API server whose certificate its authority did not sign', async () => {
     const { pod, env } = await newPod();
-    const stranger = new (await import('../../tools/control-plane/certificates.js')).CertificateAuthority('stranger');
+    const stranger = new CertificateAuthority('stranger');
     writeFileSync(join(sandbox.folder, 'service-account', 'ca.crt'), stranger.certificate);
     const ending = await sandbox.start(build, { ...env, ...ready(), REPORT_TIMEOUT: '1', AFTER_REPORT: 'exit' }).ended;
     expect(ending).toMatchObject({ code: 0, report: { state: 'Ready' } });
