@@ -14,9 +14,10 @@ export interface PodRef {
   readonly name: string;
 }
 
-export function planPods(count: number): readonly PodRef[] {
+/** So many Pods, in namespaces that begin with `prefix`. */
+export function planPods(prefix: string, count: number): readonly PodRef[] {
   return Array.from({ length: count }, (_, i) => ({
-    namespace: `bench-${Math.floor(i / PODS_PER_NAMESPACE)}`,
+    namespace: `${prefix}-${Math.floor(i / PODS_PER_NAMESPACE)}`,
     name: `pod-${i % PODS_PER_NAMESPACE}`,
   }));
 }
@@ -27,18 +28,30 @@ export async function makeNamespaces(client: KubeClient, pods: readonly PodRef[]
   }
 }
 
-export async function createBenchPod(client: KubeClient, { namespace, name }: PodRef, index: number): Promise<void> {
+export async function createBenchPod(
+  client: KubeClient,
+  { namespace, name }: PodRef,
+  index: number,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const pod: KubeObject & { readonly spec: unknown } = {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { namespace, name, labels: { bench: 'pods', app: `app-${index % 10}` } },
+    metadata: { namespace, name, labels: { bench: 'pods', app: `app-${index % 10}`, ...labels } },
     spec: {
       nodeName: `node-${index % 100}`,
       containers: [{ name: 'app', image: 'local.test/app:1' }],
       initContainers: [{ name: 'datapath-reporter', image: 'local.test/reporter:1', restartPolicy: 'Always' }],
     },
   };
-  await client.create(PODS, pod);
+  await client.create(PODS, pod, { metadataOnly: true });
+}
+
+/** The whole short life of a Pod: created, started, ready. */
+export async function runBenchPod(client: KubeClient, pod: PodRef, index: number): Promise<void> {
+  await createBenchPod(client, pod, index);
+  await annotateStart(client, pod);
+  await annotateReady(client, pod);
 }
 
 /** The annotations that both controllers read. */
@@ -51,7 +64,7 @@ export async function annotateReady(client: KubeClient, pod: PodRef): Promise<vo
 }
 
 async function annotate(client: KubeClient, pod: PodRef, annotations: Record<string, string>): Promise<void> {
-  await client.patch(PODS, pod, { metadata: { annotations } }, { kind: 'merge' });
+  await client.patch(PODS, pod, { metadata: { annotations } }, { kind: 'merge', metadataOnly: true });
 }
 
 /** Runs `work` for each item, `width` at a time, in order of their start. */

@@ -21,6 +21,9 @@ export interface ImageContents {
 /** The user of both images; the same that the manifests set. */
 export const USER = '65532:65532';
 
+/** How the controller's Node.js is started: see docs/performance.md for what each flag brings. */
+export const CONTROLLER_NODE_FLAGS: readonly string[] = [];
+
 /** Where the bill of materials is in each image. */
 export const BILL_PATH = '/usr/share/sbom/sbom.cdx.json';
 
@@ -46,7 +49,7 @@ export function controllerContents(root: string, version: string, tell: (message
   ]);
   return {
     ...identity,
-    entrypoint: ['/usr/local/bin/node', '/app/dist/datapath-controller.js'],
+    entrypoint: ['/usr/local/bin/node', ...CONTROLLER_NODE_FLAGS, '/app/dist/datapath-controller.js'],
     billOfMaterials: bill,
     entries: [
       file('usr/local/bin/node', readFileSync(node), 0o755),

@@ -108,7 +108,7 @@ export class DatapathResultReconciler {
         (selectorGiven || carriesReporter(pod)) && this.namespaces.get(pod.namespace)?.terminating !== true,
       runNameOf: (pod) => this.membership.runOf(pod),
       isArchived: (result) =>
-        result.state !== undefined && this.runs.get(result.state.runName)?.releasing.has(result.uid) === true,
+        result.runName !== undefined && this.runs.get(result.runName)?.releasing.has(result.uid) === true,
     });
     index.changes.subscribe((change) => {
       // A standby writes nothing, so nothing would ever take its marks away; a new leader waits for nothing.
@@ -185,16 +185,17 @@ export class DatapathResultReconciler {
     }
     if (stored === undefined) return this.#create(state, pod, request);
     if (!isHeld(stored)) return this.#hold(stored, request);
-    if (stored.state !== undefined && pod !== undefined && labelsDiffer(state, stored.state)) {
+    const storedState = stored.state;
+    if (storedState !== undefined && pod !== undefined && labelsDiffer(state, storedState)) {
       return this.#relabel(state, stored, request);
     }
     const plan = planStatus(
       state,
-      stored.state,
+      storedState,
       this.#changeTimes.elapsedMs(uid, this.#clock.monotonicMs()),
       pod !== undefined,
     );
-    if (plan.due || stored.edited === true) return this.#writeStatus(state, stored, request);
+    if (plan.due || stored.edited) return this.#writeStatus(state, stored, request);
     if (plan.waitMs === undefined) this.#changeTimes.settle(uid);
     return this.#later(state, plan.waitMs);
   }
@@ -271,13 +272,13 @@ export class DatapathResultReconciler {
     if (state !== undefined && pod === undefined && !isFinal(state.outcome)) {
       return this.#followUnwatched(state, stored, request);
     }
-    const unreadable = stored.state === undefined;
-    if (!unreadable && !(await this.#isToBeMadeAgain(stored, pod, request))) {
+    const run = stored.runName;
+    if (run !== undefined && !(await this.#isToBeMadeAgain(stored, pod, request))) {
       // Its run may have passed it over, while the cache still had the Pod.
-      this.engine.enqueue(RUN_OPERATOR, stored.state.runName);
+      this.engine.enqueue(RUN_OPERATOR, run);
       return undefined;
     }
-    if (unreadable) this.#logger.warn('a deleted result says nothing that can be kept', { result: request.key });
+    if (run === undefined) this.#logger.warn('a deleted result says nothing that can be kept', { result: request.key });
     else this.#tracker.keep(request.name.slice(UID_AT));
     await removeFinalizer(this.client, DATAPATH_RESULTS, objectOf(stored), ARCHIVE_FINALIZER, request.signal);
     return undefined;

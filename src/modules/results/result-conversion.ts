@@ -13,10 +13,12 @@ import type {
   ResultState,
 } from '../../datapath/result-state.js';
 import { MILESTONE_NAMES } from '../../datapath/vocabulary.js';
-import type { CreationSource, MilestoneName } from '../../datapath/vocabulary.js';
+import type { CreationSource, MilestoneName, Outcome } from '../../datapath/vocabulary.js';
 import type { KubeObject, Projected, ResourceType } from '../kube/resource.js';
 import { ARCHIVE_FINALIZER } from '../runs/datapath-run.resource.js';
 import type { DatapathResult, DatapathResultSpec, DatapathResultStatus } from './datapath-result.schema.js';
+import { PackedState } from './packed-state.js';
+import { Sharing } from './sharing.js';
 
 export const DATAPATH_RESULTS: ResourceType = {
   group: 'datapath.observer',
@@ -31,18 +33,63 @@ export function resultName(podUid: string): string {
   return `dpresult-${podUid}`;
 }
 
+/** `lastTransitionTime` and status of each condition, by type. */
+type Transitions = Readonly<Record<string, { readonly status: string; readonly at: string }>>;
+
 /** A stored result as it is cached: what it says, and what is needed to write it again. */
-export interface ResultView extends Projected {
+export class ResultView implements Projected {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
   readonly generation: number;
-  readonly deletionTimestamp?: string;
+  readonly deletionTimestamp: string | undefined;
   readonly finalizers: readonly string[];
-  /** Absent where the resource says what no controller of ours would write, such as a Pod of another namespace. */
-  readonly state?: ResultState;
-  /** A field that follows from others was changed by hand: the status is written again. */
-  readonly edited?: true;
-  /** `lastTransitionTime` and status of each condition, by type. */
-  readonly transitions: Readonly<Record<string, { readonly status: string; readonly at: string }>>;
+  readonly transitions: Transitions;
+  /** Whether a field that follows from others was changed by hand: the status is then written again. */
+  readonly edited: boolean;
+  /** Of its state; `undefined` where that can't be read. */
+  readonly outcome: Outcome | undefined;
+  readonly #packed: PackedState | undefined;
+
+  constructor(raw: KubeObject) {
+    const result = raw as KubeObject & Partial<DatapathResult>;
+    const { metadata, status } = result;
+    const state = stateOf(result);
+    this.#packed = state === undefined ? undefined : new PackedState(state);
+    this.namespace = this.#packed?.namespace ?? metadata.namespace ?? '';
+    this.name = metadata.name;
+    this.uid = metadata.uid ?? '';
+    this.resourceVersion = metadata.resourceVersion ?? '';
+    this.generation = metadata.generation ?? 1;
+    this.deletionTimestamp = metadata.deletionTimestamp;
+    this.finalizers = finalizerLists.of(metadata.finalizers ?? []);
+    this.transitions = transitionSets.of(transitionsOf(status));
+    this.edited = state !== undefined && status !== undefined && !derivedAgree(state, status);
+    this.outcome = state?.outcome;
+  }
+
+  /** The run of its state. */
+  get runName(): string | undefined {
+    return this.#packed?.runName;
+  }
+
+  /** The uid of the Pod that its name says. */
+  get podUid(): string {
+    return this.name.slice(resultName('').length);
+  }
+
+  /**
+   * What it says, as a new object each time; `undefined` where the resource says what no controller of ours would write, such as a Pod of
+   * another namespace.
+   */
+  get state(): ResultState | undefined {
+    return this.#packed?.unpack(this.podUid);
+  }
 }
+
+const finalizerLists = new Sharing<readonly string[]>();
+const transitionSets = new Sharing<Transitions>();
 
 type Condition = NonNullable<DatapathResultStatus['conditions']>[number];
 
@@ -116,27 +163,15 @@ export function toStatus(state: ResultState, known: ResultView | undefined, now:
 
 /** What is cached of a stored result. */
 export function projectResult(raw: KubeObject): ResultView {
-  const result = raw as KubeObject & Partial<DatapathResult>;
-  const { metadata } = result;
+  return new ResultView(raw);
+}
+
+function transitionsOf(status: DatapathResultStatus | undefined): Transitions {
   const transitions: Record<string, { status: string; at: string }> = {};
-  for (const condition of result.status?.conditions ?? []) {
+  for (const condition of status?.conditions ?? []) {
     transitions[condition.type] = { status: condition.status, at: condition.lastTransitionTime };
   }
-  const state = stateOf(result);
-  return {
-    namespace: metadata.namespace ?? '',
-    name: metadata.name,
-    uid: metadata.uid ?? '',
-    resourceVersion: metadata.resourceVersion ?? '',
-    generation: metadata.generation ?? 1,
-    ...(metadata.deletionTimestamp === undefined ? {} : { deletionTimestamp: metadata.deletionTimestamp }),
-    finalizers: metadata.finalizers ?? [],
-    ...(state === undefined ? {} : { state }),
-    transitions,
-    ...(state !== undefined && result.status !== undefined && !derivedAgree(state, result.status)
-      ? { edited: true }
-      : {}),
-  };
+  return transitions;
 }
 
 /** Whether the fields that follow from others say what follows: somebody may have edited them. */

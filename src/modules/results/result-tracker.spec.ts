@@ -195,7 +195,7 @@ describe('stored results', () => {
     const status = toStatus(state, undefined, at(9_000));
     const view = (changes: object): ResultView =>
       projectResult({ ...toResource(state), status: { ...status, ...changes } } as never);
-    expect(view({}).edited).toBeUndefined();
+    expect(view({}).edited).toBe(false);
     expect(view({ timeToStartMs: 1 }).edited).toBe(true);
   });
 

@@ -70,7 +70,7 @@ interface Batch {
       resource: DATAPATH_RESULTS,
       project: projectResult,
       toKeys: (result: ResultView) =>
-        result.deletionTimestamp === undefined || result.state === undefined ? [] : [result.state.runName],
+        result.deletionTimestamp === undefined || result.runName === undefined ? [] : [result.runName],
     }),
   ],
   access: [
@@ -231,8 +231,9 @@ export class DatapathRunReconciler {
     for (const key of this.#ending.keys(run)) {
       if (views.length >= limit) break;
       const view = this.results.get(key);
-      if (view?.state === undefined || folded.has(view.uid)) continue;
-      const state = this.index.get(view.state.uid) ?? view.state;
+      if (view?.runName === undefined || folded.has(view.uid)) continue;
+      const state = this.index.get(view.podUid) ?? view.state;
+      if (state === undefined) continue;
       const madeAgain =
         this.pods.getByUid(state.uid) !== undefined && this.namespaces.get(state.namespace)?.terminating !== true;
       if (madeAgain || !isFinal(state.outcome)) continue;

@@ -19,7 +19,7 @@ export class EndingResults {
   onEvent(event: ReflectorEvent<ResultView>, nowMs: number): void {
     if (event.type === 'Synced') return;
     const { object } = event;
-    const run = object.state?.runName;
+    const run = object.runName;
     if (run === undefined) return;
     const key = formatKey(object);
     if (event.type !== 'Deleted' && object.deletionTimestamp !== undefined && isHeld(object)) {

@@ -71,7 +71,7 @@ export class RunDirectory {
       const outcome = table.outcome(slot);
       if (!isFinal(outcome)) continue;
       const key = formatKey({ namespace: table.text('namespace', slot) ?? '', name: resultName(table.uid(slot)) });
-      if (this.results.get(key)?.state?.outcome !== outcome) unstored += 1;
+      if (this.results.get(key)?.outcome !== outcome) unstored += 1;
     }
     return unstored;
   }
@@ -96,7 +96,7 @@ export class RunDirectory {
     const slots: number[] = [];
     for (const { releasing } of runs) {
       for (const uid of releasing) {
-        const podUid = this.results.getByUid(uid)?.state?.uid;
+        const podUid = this.results.getByUid(uid)?.podUid;
         const slot = podUid === undefined ? undefined : this.index.table.slotOf(podUid);
         if (slot !== undefined) slots.push(slot);
       }
