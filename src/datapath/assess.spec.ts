@@ -307,6 +307,30 @@ describe('failure classes', () => {
     expect(observeDeadline(open, pod({ waiting }), at(900_000)).failure?.message).toMatch(/setup: CrashLoopBackOff/);
   });
 
+  it.each([
+    [
+      'Succeeded',
+      undefined,
+      'ProbeTimeout',
+      'refused: nobody there (7 attempts on tcp://a:1) until the Pod ended: Pod Succeeded',
+    ],
+    ['Failed', 'DeadlineExceeded', 'ProbeTimeout', 'until the Pod ended: Pod Failed: DeadlineExceeded'],
+  ])('a reporter that was stopped because its Pod ended (%s, %s) did not crash', (phase, reason, expected, message) => {
+    const lastError = { kind: 'refused', message: 'nobody there' } as const;
+    const ended = pod({
+      phase,
+      ...(reason === undefined ? {} : { reason }),
+      reporter: {
+        name: 'datapath-reporter',
+        restartCount: 0,
+        terminated: { exitCode: 143, current: true, message: report({ state: 'Stopped', attempts: 7, lastError }) },
+      },
+    });
+    const { outcome, failure } = observe(fresh(), ended, at(2000));
+    expect([outcome, failure?.class]).toEqual(['Failed', expected]);
+    expect(failure?.message).toContain(message);
+  });
+
   it('a crash shows the words of the container, but not a report among them', () => {
     const of = (message: string): string | undefined => {
       const ended = { ...terminated, message };

@@ -53,7 +53,7 @@ export function presentFailure(pod: PodObservation, reported: Reported): Failure
   if (reported.problems.length > 0) return failure('InvalidReport', reported.problems.join('; '));
   // Containers that are being ended end with 143 and make the Pod Failed: nobody's crash. Its deletion will tell.
   if (pod.deletionTimestamp !== undefined) return undefined;
-  if (pod.phase === 'Failed' || pod.phase === 'Succeeded') return endedFailure(pod);
+  if (pod.phase === 'Failed' || pod.phase === 'Succeeded') return endedFailure(pod, reported);
   // An annotation of an earlier start may still say that it probes.
   if (pod.reporter?.waitingReason === 'CrashLoopBackOff' && state !== 'Ready') return crash(pod);
   return undefined;
@@ -115,13 +115,21 @@ function holdupOf({ waiting, initializing }: PodObservation): string | undefined
   return initializing === undefined ? undefined : `init container ${initializing} has not ended`;
 }
 
-function endedFailure(pod: PodObservation): Failure {
+function endedFailure(pod: PodObservation, reported: Reported): Failure {
   const evidence = `Pod ${pod.phase}: ${pod.reason ?? ''} ${pod.message ?? ''}`.trim();
   if (pod.reason !== undefined && NODE_REASONS.has(pod.reason)) return failure('NodeLost', evidence);
   if (pod.reason === 'Evicted') return failure('Evicted', evidence);
   if (pod.disruption?.status === true) return disruptionFailure(pod.disruption);
+  // A reporter that was asked to end (its Job's work was done, or its time was up) and said so is no crash, whatever its exit code.
+  if (reported.report?.state === 'Stopped') return stoppedFailure(evidence, reported);
   if ((pod.reporter?.terminated?.exitCode ?? 0) !== 0) return crash(pod);
   return failure('ReportLost', `the Pod ended (${pod.phase}) and no readiness was reported`);
+}
+
+function stoppedFailure(evidence: string, reported: Reported): Failure {
+  return reported.report?.lastError === undefined
+    ? failure('DeadlineExceeded', `the Pod ended before its first probe did: ${evidence}`)
+    : failure('ProbeTimeout', `${probeEvidence(reported)} until the Pod ended: ${evidence}`);
 }
 
 function crash(pod: PodObservation): Failure {

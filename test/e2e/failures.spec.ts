@@ -168,6 +168,16 @@ const CASES: readonly Case[] = [
     evidence: /ended \(Succeeded\)/,
   },
   {
+    // The work of a Job is done before its network is: the sidecar is stopped, and did nothing wrong.
+    name: 'done-before-ready',
+    restartPolicy: 'Never',
+    app: 'sleep 3',
+    target: `tcp://${addresses.node}:9`,
+    class: 'ProbeTimeout',
+    kind: 'refused',
+    evidence: /refused.*until the Pod ended: Pod Succeeded/,
+  },
+  {
     name: 'held-up-before',
     before: [container('earlier', 'sleep infinity')],
     class: 'DeadlineExceeded',
