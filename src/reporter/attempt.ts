@@ -65,7 +65,8 @@ export class Attempt {
 
   /** Counts it as failed now, by the step in which it hangs. */
   expire(): void {
-    const elapsed = Number((this.io.clock.monotonic() - this.began) / 1_000_000n);
+    // Rounded up: the runtime's timers may fire a fraction of a millisecond early.
+    const elapsed = Number((this.io.clock.monotonic() - this.began + 999_999n) / 1_000_000n);
     this.fail(timeoutFailure(this.phase, Math.min(elapsed, this.settings.attemptTimeoutMs)));
   }
 

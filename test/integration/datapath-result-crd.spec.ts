@@ -9,6 +9,7 @@ import { projectResult, resultName, toResource, toStatus } from '../../src/modul
 import type { KubeObject } from '../../src/modules/kube/resource.js';
 import { startControlPlane } from '../../tools/control-plane/launcher.js';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
+import { serveDefinition } from '../support/definitions.js';
 
 const CRD = fileURLToPath(new URL('../../config/crd/datapath.observer_datapathresults.yaml', import.meta.url));
 /** Spec and status of an ordinary result, all seven milestones and three conditions included, as JSON. */
@@ -22,8 +23,7 @@ describe('the DatapathResult resource', () => {
 
   beforeAll(async () => {
     controlPlane = await startControlPlane({ audit: false });
-    await controlPlane.kubectlOk(['apply', '-f', CRD]);
-    await controlPlane.kubectlOk(['wait', '--for=condition=Established', 'crd/datapathresults.datapath.observer']);
+    await serveDefinition(controlPlane, CRD, 'datapathresults.datapath.observer');
   }, 120_000);
   afterAll(async () => {
     await controlPlane?.stop();

@@ -13,6 +13,7 @@ import { runFigures } from '../../src/statistics/run-figures.js';
 import { ResultTable } from '../../src/statistics/result-table.js';
 import { startControlPlane } from '../../tools/control-plane/launcher.js';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
+import { serveDefinition } from '../support/definitions.js';
 
 const CRD = fileURLToPath(new URL('../../config/crd/datapath.observer_datapathruns.yaml', import.meta.url));
 const NOW_MS = Date.UTC(2026, 2, 1, 10);
@@ -25,8 +26,7 @@ describe('the DatapathRun resource', () => {
 
   beforeAll(async () => {
     controlPlane = await startControlPlane({ audit: false });
-    await controlPlane.kubectlOk(['apply', '-f', CRD]);
-    await controlPlane.kubectlOk(['wait', '--for=condition=Established', 'crd/datapathruns.datapath.observer']);
+    await serveDefinition(controlPlane, CRD, 'datapathruns.datapath.observer');
   }, 120_000);
   afterAll(async () => {
     await controlPlane?.stop();

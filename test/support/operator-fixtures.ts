@@ -8,6 +8,7 @@ import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import { KubeModule } from '../../src/modules/kube/kube.module.js';
 import type { KubeObject, ResourceType } from '../../src/modules/kube/resource.js';
 import { OperatorEngine, OperatorModule, type OperatorModuleOptions } from '../../src/modules/operator/index.js';
+import { type Definition, isEstablished } from './definitions.js';
 import { eventually } from './kube-fixtures.js';
 import { WIDGETS } from './widgets.js';
 
@@ -21,9 +22,8 @@ const CRDS: ResourceType = {
   namespaced: false,
 };
 
-interface Crd extends KubeObject {
+interface Crd extends KubeObject, Definition {
   readonly spec: unknown;
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
 /** Makes sure that the API server serves {@link WIDGETS}. */
@@ -40,7 +40,7 @@ export async function serveWidgets(client: KubeClient): Promise<void> {
   }
   await eventually('widgets are served', async () => {
     const crd = await client.get<Crd>(CRDS, { namespace: '', name });
-    return crd.status?.conditions?.some(({ type, status }) => type === 'Established' && status === 'True') === true;
+    return isEstablished(crd);
   });
 }
 

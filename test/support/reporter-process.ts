@@ -50,9 +50,11 @@ export class Sandbox {
     return reporter;
   }
 
+  /** What the termination message says; `undefined` while there is none, or nothing in it yet. */
   report(): Report | undefined {
     if (!existsSync(this.terminationLog)) return undefined;
     const text = readFileSync(this.terminationLog, 'utf8');
+    if (text === '') return undefined;
     const decoded = decodeReport(text);
     if ('problem' in decoded) throw new Error(`the termination message ${decoded.problem}: ${text}`);
     return decoded.report;
