@@ -41,6 +41,8 @@ describeWithSchemathesis('Schemathesis', () => {
             `${controller.url}/openapi.json`,
             `--url=${controller.url}`,
             '--checks=all',
+            // Selectors, cursors and instants have grammars that a schema can't express: what fits the schema may still be refused.
+            '--exclude-checks=positive_data_acceptance',
             // It would wait for the end of a stream.
             '--exclude-path=/api/v1/stream',
             '--max-examples=20',
