@@ -74,7 +74,7 @@ describeOnRealNode('the readiness gate', () => {
     const liftedMs = Date.now();
     await cluster.node.nft(`flush chain inet gated input
       table inet gated {
-        chain redirect { type nat hook prerouting priority -110; tcp dport ${HELD_PORT} redirect to :6443; }
+        chain lead { type nat hook prerouting priority -110; tcp dport ${HELD_PORT} redirect to :6443; }
       }`);
     await until('it is a ready endpoint', () => isEndpoint('held'));
     const after = await cluster.pod(NAMESPACE, 'held');

@@ -12,7 +12,7 @@ import type { ConditionObservation, PodObservation } from '../../datapath/pod-ob
 import { SETTINGS } from '../../settings/settings.js';
 import type { Settings } from '../../settings/settings.js';
 import { systemClock } from '../kube/clock.js';
-import { isConflict, isNotFound } from '../kube/kube-api-error.js';
+import { isNotFound } from '../kube/kube-api-error.js';
 import { KubeClient } from '../kube/kube-client.js';
 import { formatKey } from '../kube/resource.js';
 import type { Store } from '../kube/resource.js';
@@ -78,14 +78,15 @@ export class ReadinessGateReconciler {
     try {
       await this.client.patch(PODS, { namespace, name }, body, {
         kind: 'apply',
+        fieldManager: 'datapath-readiness-gate',
         force: true,
         subresource: 'status',
         metadataOnly: true,
         signal: request.signal,
       });
     } catch (error) {
-      // The Pod went meanwhile, and perhaps a successor of its name came.
-      if (!isNotFound(error) && !isConflict(error)) throw error;
+      // The Pod went meanwhile. A successor of its name makes it 422, and another run finds that one in the cache.
+      if (!isNotFound(error)) throw error;
     }
     return undefined;
   }
