@@ -51,7 +51,7 @@ export async function runCommand(options: RunOptions, ports: CommandPorts): Prom
   }
   const report = runReport(run);
   await writeExports(options, report, ports.say);
-  if (options.json) ports.print(`${JSON.stringify(run, null, 2)}\n`);
+  if (options.json) ports.print(jsonOf(run));
   if (!report.complete) {
     ports.say(`run ${name} was not complete within ${String(options.timeoutMs / 1000)} s`);
     return EXIT.undecided;
@@ -159,6 +159,12 @@ function progressOf({ name, complete, completeReason, status }: RunReport): stri
   const state = complete ? 'complete' : completeReason;
   const ends = `${String(ready)} ready, ${String(failed)} failed${aborted === 0 ? '' : `, ${String(aborted)} aborted`}`;
   return `run ${name}: ${String(pods)} Pods, ${ends}, ${String(pending + started)} pending (${state})`;
+}
+
+/** As kubectl prints it: without the record of who wrote which field. */
+function jsonOf({ metadata, ...run }: DatapathRun): string {
+  const { managedFields: _, ...kept } = metadata as DatapathRun['metadata'] & { readonly managedFields?: unknown };
+  return `${JSON.stringify({ ...run, metadata: kept }, null, 2)}\n`;
 }
 
 /** Before anything is waited for: a file that can't be written is found out now. */

@@ -14,11 +14,14 @@ import { seeded } from '../support/pod-churn.js';
 import {
   createRun,
   deleteAllPods,
+  deleteAllResults,
+  endedRun,
   isComplete,
   keptOf,
   newRunName,
   readRun,
   reportingPods,
+  resultCount,
   runIsKnown,
   runThat,
 } from '../support/runs.js';
@@ -98,6 +101,37 @@ describe('a run', () => {
       endings.push(`${Math.round(delayMs)} ms: ${ready} kept, ${lost} lost, ${verdict}`);
     }
     process.stderr.write(`  killed after the last report: ${endings.join('; ')}\n`);
+  });
+
+  it('whose archive an earlier version stored, without counts that came later, keeps what comes', async () => {
+    const { name, namespace } = await endedRun(plane, client, [{ delayMs: 10 }, 'failed']);
+    await deleteAllResults(plane, namespace);
+    const archived = await runThat(plane, name, 'keeps two', ({ status }) => {
+      return status?.archive?.results === 2 && status.archive.releasing === undefined;
+    });
+    await controller.kill('SIGKILL');
+    const path = `/apis/datapath.observer/v1/datapathruns/${name}/status`;
+    const older = JSON.parse(
+      JSON.stringify(archived, (key, value: unknown) => (key === 'lost' || key === 'unmeasured' ? undefined : value)),
+    ) as object;
+    expect((await plane.request('PUT', path, older)).status).toBe(200);
+    const stored = JSON.stringify((await readRun(plane, name))?.status);
+    expect(stored).not.toContain('"lost"');
+    controller.start();
+    await controller.ready(30_000);
+
+    await reportingPods(client, namespace, [{ delayMs: 30 }], { labels: { [RUN_LABEL]: name }, prefix: 'later' });
+    await eventually('a result with an end', async () => {
+      return (await resultsOf(plane, namespace))[0]?.status?.outcome === 'Ready';
+    });
+    await deleteAllPods(plane, namespace);
+    await deleteAllResults(plane, namespace);
+    const kept = await runThat(plane, name, 'keeps three', ({ status }) => {
+      return status?.archive?.results === 3 && status.archive.releasing === undefined;
+    });
+    expect(kept.status).toMatchObject({ pods: 3, ready: 2, failed: 1 });
+    expect(kept.status?.metrics?.datapathDelay).toMatchObject({ count: 2, sumMs: 40, lost: 0, unmeasured: 0 });
+    expect(await resultCount(plane, namespace)).toBe(0);
   });
 });
 

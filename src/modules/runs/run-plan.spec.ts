@@ -306,6 +306,13 @@ describe('a selector', () => {
     ]);
   });
 
+  it('is looked at now and then while no Pod comes: an earlier run may take them all', () => {
+    const waiting = plan({ spec: selecting });
+    expect(waiting.againInMs).toBe(HEARTBEAT_MS);
+    expect(plan({ spec: selecting, status: written(waiting) }).due).toBe(false);
+    expect(plan({ spec: {} }).againInMs).toBeUndefined();
+  });
+
   it('that cannot be read says what is wrong', () => {
     const spec = { selector: { podSelector: { matchLabels: { 'not a key': 'x' } } } };
     expect(condition(plan({ spec }), 'Selecting')).toEqual([

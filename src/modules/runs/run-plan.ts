@@ -327,7 +327,8 @@ function againInMs({ run, figures, nowMs }: RunInput, completion: Completion): n
     if (ttlSecondsAfterComplete === undefined) return undefined;
     return Math.max(0, (epochMsOf(run.status?.completedAt) ?? nowMs) + ttlSecondsAfterComplete * 1000 - nowMs);
   }
-  const heartbeat = figures.pods > 0 ? HEARTBEAT_MS : undefined;
+  // Without a Pod nothing wakes a run that selects, though an earlier one may take what it waits for.
+  const heartbeat = figures.pods > 0 || run.selector !== undefined ? HEARTBEAT_MS : undefined;
   if (completion.inMs === undefined) return heartbeat;
   return Math.min(completion.inMs, heartbeat ?? completion.inMs);
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import Ajv from 'ajv';
+import { parse } from 'junit2json';
+import type { TestSuites } from 'junit2json';
 import { fromEpochMs } from '../../../datapath/instant.js';
 import type { ResultState } from '../../../datapath/result-state.js';
 import { ResultTable } from '../../../statistics/result-table.js';
@@ -64,66 +66,37 @@ function report(verdicts: readonly ('Met' | 'Missed' | 'Inconclusive')[], comple
   });
 }
 
-/** Reads well-formed XML without mixed namespaces strictly: the elements in order, with their attributes and texts. */
-function readXml(text: string): { name: string; attributes: Record<string, string>; text: string }[] {
-  const decode = (part: string): string =>
-    part.replace(
-      /&(amp|lt|gt|quot|apos);/g,
-      (_, name: string) => ({ amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" })[name] ?? '',
-    );
-  const elements: { name: string; attributes: Record<string, string>; text: string }[] = [];
-  const open: string[] = [];
-  let rest = text.replace(/^<\?xml version="1\.0" encoding="UTF-8"\?>\n/, '');
-  while (rest !== '') {
-    const match = /^(?:<\/([a-z]+)>|<([a-z]+)((?: [a-z]+="[^"<]*")*)(\/?)>|([^<]+))/.exec(rest);
-    if (match === null) throw new Error(`no XML: ${rest.slice(0, 60)}`);
-    const [all, closing, name, attributes = '', empty, characters] = match;
-    rest = rest.slice(all.length);
-    if (closing !== undefined && open.pop() !== closing) throw new Error(`${closing} was not open`);
-    if (name !== undefined) {
-      const pairs = [...attributes.matchAll(/ ([a-z]+)="([^"]*)"/g)].map(([, key = '', value = '']) => [
-        key,
-        decode(value),
-      ]);
-      elements.push({ name, attributes: Object.fromEntries(pairs) as Record<string, string>, text: '' });
-      if (empty === '') open.push(name);
-    }
-    if (characters !== undefined && characters.trim() !== '')
-      (elements.at(-1) as { text: string }).text += decode(characters);
-  }
-  if (open.length > 0) throw new Error(`${open.join()} stay open`);
-  return elements;
+/** What a parser of JUnit XML, strict about XML, makes of the export. */
+async function junitOf(run: RunReport): Promise<TestSuites> {
+  const suites = await parse(exportRun(run, 'junit'));
+  if (suites === undefined || suites === null || !('testsuite' in suites)) throw new Error('no test suites');
+  return suites;
 }
 
 describe('JUnit XML', () => {
-  it('has a case per objective: a failure for Missed, an error for Inconclusive, with failed Pods as evidence', () => {
-    const elements = readXml(exportRun(report(['Met', 'Missed', 'Inconclusive']), 'junit'));
-    expect(elements.map(({ name }) => name)).toEqual([
-      'testsuites',
-      'testsuite',
-      'testcase',
-      'testcase',
-      'failure',
-      'testcase',
-      'error',
-    ]);
-    expect(elements[1]?.attributes).toMatchObject({ name: 'nightly-42', tests: '3', failures: '1', errors: '1' });
-    expect(elements[2]?.attributes).toMatchObject({ name: 'timeToDatapathReady p90 at most 5000 ms' });
+  it('has a case per objective: a failure for Missed, an error for Inconclusive, with failed Pods as evidence', async () => {
+    const { testsuite, ...totals } = await junitOf(report(['Met', 'Missed', 'Inconclusive']));
+    const counts = { tests: 3, failures: 1, errors: 1 };
+    expect(totals).toMatchObject(counts);
+    expect(testsuite).toMatchObject([{ name: 'nightly-42', timestamp: '2026-01-31T12:01:00.000Z', ...counts }]);
+    const [met, missed, open] = testsuite?.[0]?.testcase ?? [];
+    expect(met).toEqual({ classname: 'nightly-42', name: 'timeToDatapathReady p90 at most 5000 ms', time: 0 });
     const shown = HOSTILE.replace('\u0000\u001b', '\ufffd\ufffd').replace('\ud800', '\ufffd');
-    expect(elements[4]?.attributes).toEqual({ type: 'AboveThreshold', message: shown });
-    expect(elements[4]?.text).toBe(`perf/web-101: ProbeTimeout: ${shown}`);
+    const inner = `perf/web-101: ProbeTimeout: ${shown}`;
+    expect(missed?.failure).toEqual([{ type: 'AboveThreshold', message: shown, inner }]);
+    expect(open?.error).toEqual([{ type: 'LowCoverage', message: shown, inner }]);
   });
 
-  it('of an open run is an error, never a pass', () => {
-    const elements = readXml(exportRun(report(['Met'], false), 'junit'));
-    expect(elements.map(({ name }) => name)).toEqual(['testsuites', 'testsuite', 'testcase', 'error']);
-    expect(elements[3]?.attributes['type']).toBe('PodsPending');
+  it('of an open run is an error, never a pass', async () => {
+    const suites = await junitOf(report(['Met'], false));
+    expect(suites).toMatchObject({ tests: 1, failures: 0, errors: 1 });
+    expect(suites.testsuite?.[0]?.testcase).toMatchObject([{ error: [{ type: 'PodsPending' }] }]);
   });
 
-  it('of a run without objectives says that it is complete', () => {
-    const elements = readXml(exportRun(report([]), 'junit'));
-    expect(elements.at(-1)?.attributes['name']).toBe('the run is complete');
-    expect(elements[0]?.attributes).toMatchObject({ tests: '1', failures: '0', errors: '0' });
+  it('of a run without objectives says that it is complete', async () => {
+    const suites = await junitOf(report([]));
+    expect(suites).toMatchObject({ tests: 1, failures: 0, errors: 0 });
+    expect(suites.testsuite?.[0]?.testcase?.map(({ name }) => name)).toEqual(['the run is complete']);
   });
 });
 
@@ -175,6 +148,15 @@ describe('the documents of kube-burner', () => {
       metricName: 'podLatencyQuantilesMeasurement',
       jobName: 'nightly-42',
     });
+  });
+});
+
+describe('a run whose DatapathRun was deleted', () => {
+  it('has a timestamp all the same, that of its first Pod, since readers refuse an empty one', () => {
+    const { status, ...rest } = report([]);
+    const { completedAt: _, ...left } = status;
+    const [document] = JSON.parse(exportRun({ ...rest, status: left }, 'kube-burner')) as { timestamp: string }[];
+    expect(document?.timestamp).toBe('2026-01-31T12:00:00.000Z');
   });
 });
 

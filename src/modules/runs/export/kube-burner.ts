@@ -27,7 +27,8 @@ export function kubeBurnerDocuments({ name, uid, status, metrics }: RunReport): 
     min: figures.minMs ?? 0,
     max: figures.maxMs ?? 0,
     avg: figures.meanMs ?? 0,
-    timestamp: status.completedAt ?? status.updatedAt ?? '',
+    // A metric with a value has a first Pod.
+    timestamp: status.completedAt ?? status.updatedAt ?? status.startedAt ?? '',
     metricName: 'podLatencyQuantilesMeasurement',
     jobName: name,
   }));
