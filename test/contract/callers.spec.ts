@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ProblemDocument } from '../../src/modules/api/problem.js';
 import type { Results } from '../support/api-client.js';
+import { startController } from '../support/controller.js';
 import { httpCall } from '../support/http-call.js';
 import type { HttpAnswer } from '../support/http-call.js';
 import { createWorld } from './world.js';
@@ -118,4 +119,15 @@ it('no token is in the log, whatever its level', () => {
     expect(log).not.toContain(token.split('.').at(-1));
   }
   expect(log.toLowerCase()).not.toContain('bearer ');
+});
+
+it('who switches the check off is warned, and everybody then sees everything', async () => {
+  const open = await startController(world.plane, { args: ['--api-auth=none'] });
+  try {
+    expect(open.logTail(Infinity)).toContain('API_AUTH is none: whoever reaches the port reads every result');
+    const answer = await httpCall(open.url, '/api/v1/results', { headers: { host: 'datapath-controller.example' } });
+    expect(answer.status).toBe(200);
+  } finally {
+    await open.kill('SIGTERM');
+  }
 });

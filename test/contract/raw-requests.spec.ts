@@ -15,14 +15,14 @@ afterAll(async () => {
 });
 
 /** Everything that comes back until the server ends the connection. */
-function exchange(bytes: string): Promise<string> {
+function exchange(bytes: string, timeoutMs = 10_000): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = '';
     const socket = connect(port, '127.0.0.1', () => {
       socket.write(Buffer.from(bytes, 'latin1'));
     });
     socket.setEncoding('utf8');
-    socket.setTimeout(10_000, () => {
+    socket.setTimeout(timeoutMs, () => {
       socket.destroy(new Error(`the connection stayed open; so far: ${answer.slice(0, 200)}`));
     });
     socket.on('data', (chunk: string) => (answer += chunk));
@@ -76,6 +76,12 @@ describe('a request', () => {
     expect(answer.toLowerCase()).toContain('content-type: application/problem+json');
     const body = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as { status: number };
     expect(body.status).toBe(status);
+  });
+
+  it('that does not come to its end is answered with 408, and the connection is closed', async () => {
+    const answer = await exchange('GET /api/v1/results HTTP/1.1\r\nHost: localhost\r\nX-Slow: ', 60_000);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toContain('/problems/request-timeout');
   });
 
   it('after a broken one finds the server as before', async () => {

@@ -3,8 +3,6 @@
  * then, once the page is open, to the port on loopback that `kubectl port-forward` serves: DNS rebinding. For the browser the API
  * then is of the page's own origin, so that nothing but the API itself protects it.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
@@ -13,12 +11,12 @@ import type { AddressInfo, Server as TcpServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { browse, hasBrowser } from '../support/browser.js';
 import { eventually } from '../support/controller.js';
 import { createWorld } from './world.js';
 import type { World } from './world.js';
 
-const hasChromium = spawnSync('chromium', ['--version']).error === undefined;
-const describeWithBrowser = hasChromium ? describe : describe.skip;
+const describeWithBrowser = hasBrowser ? describe : describe.skip;
 
 /** What a page could read of one address. */
 interface Loot {
@@ -133,33 +131,14 @@ describeWithBrowser('a page in a browser', () => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
-  function browse(url: string): ChildProcess {
-    return spawn(
-      'chromium',
-      [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-dev-shm-usage',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--no-first-run',
-        '--remote-debugging-port=0',
-        `--user-data-dir=${mkdtempSync(join(folder, 'profile-'))}`,
-        '--host-resolver-rules=MAP *.example 127.0.0.1,MAP * ~NOTFOUND,EXCLUDE localhost',
-        url,
-      ],
-      { stdio: 'ignore', detached: true },
-    );
-  }
-
   /** Opens a page by this name, lets the name lead to the API once the page runs, and gives what the page read. */
   async function lootOf(host: string, source: string, rebinds: boolean): Promise<readonly Loot[]> {
     html = source;
     loot = undefined;
     asked = 0;
     leadsTo = portOf(attacker);
-    const browser = browse(`http://${host}:${String(portOf(rebinds ? door : attacker))}/`);
+    const profile = mkdtempSync(join(folder, 'profile-'));
+    const browser = browse(`http://${host}:${String(portOf(rebinds ? door : attacker))}/`, profile);
     const ended = new Promise((resolve) => browser.once('exit', resolve));
     try {
       if (rebinds) await eventually('the page to run', () => Promise.resolve(asked > 0));

@@ -153,6 +153,16 @@ describe('the stream of a controller', () => {
     }
   });
 
+  it('gives a sign of life while nothing happens', async () => {
+    const response = await fetch(`${world.controller.url}/api/v1/stream?namespace=nobody-is-here`);
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk as Uint8Array).toString();
+      if (text.includes('\n: ping\n\n')) break;
+    }
+    expect(text).toContain('\n: ping\n\n');
+  });
+
   it('tells who comes when too many listen to come back', async () => {
     const streams: EventStream[] = [];
     for (let i = await listeners(); i < 100; i++) streams.push(await listen());

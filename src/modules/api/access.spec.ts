@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { FakeClock } from '../../../test/support/fake-clock.js';
+import { AccessReviewer } from './access-reviewer.js';
+import { AccessService } from './access.service.js';
 import { cameThroughPortForward } from './loopback.js';
 import { ALLOW_MS, DENY_MS, ReviewCache } from './review-cache.js';
 
@@ -77,5 +79,42 @@ describe('what is remembered of a caller', () => {
     for (let i = 0; i < 10; i++) await ask(String(i));
     expect(cache.size).toBe(3);
     expect(cache.underWay).toBe(0);
+  });
+});
+
+describe('tokens at random', () => {
+  const caller = { username: 'team' };
+  let asked: number;
+  /** Knows one token at once, and never comes to an end with others. */
+  class Reviewer extends AccessReviewer {
+    authenticate(token: string): Promise<typeof caller> {
+      asked++;
+      return token === 'known' ? Promise.resolve(caller) : new Promise(() => undefined);
+    }
+    authorize(): Promise<boolean> {
+      return Promise.resolve(true);
+    }
+  }
+
+  it('burden the API server with fifty reviews at once, and lock out nobody who is known', async () => {
+    asked = 0;
+    const service = new AccessService(new Reviewer(), 'delegated', new FakeClock());
+    const identify = (token: string): Promise<unknown> =>
+      service.identify({ remoteAddress: '10.0.0.7', headers: { authorization: `Bearer ${token}` } });
+    await identify('known');
+    for (let i = 0; i < 50; i++) void identify(`token-${String(i)}`);
+    await expect(identify('token-50')).rejects.toMatchObject({
+      kind: 'too-many-requests',
+      headers: { 'retry-after': '1' },
+    });
+    expect(asked).toBe(51);
+    expect(await identify('known')).toBe(caller);
+  });
+
+  it('push no caller who may out of the memory', async () => {
+    const cache = new ReviewCache<boolean>(new FakeClock(), (allowed) => allowed, 3);
+    await cache.get('known', () => Promise.resolve(true));
+    for (let i = 0; i < 10; i++) await cache.get(String(i), () => Promise.resolve(false));
+    expect([cache.knows('known'), cache.size]).toEqual([true, 4]);
   });
 });

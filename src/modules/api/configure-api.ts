@@ -36,7 +36,8 @@ export const API_ADAPTER_OPTIONS: FastifyHttpOptions<Server> = {
   forceCloseConnections: true,
   // Fastify's own 503 is no problem document.
   return503OnClosing: false,
-  http: { maxHeaderSize: MAX_HEADER_BYTES },
+  // Node looks for requests that take too long every 30 s unless told otherwise.
+  http: { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 5000 },
   frameworkErrors: (error, request, reply) => {
     securityHeaders(reply as FastifyReply);
     sendProblem(reply as FastifyReply, toProblem(error, request));

@@ -13,12 +13,14 @@ interface Entry<T> {
 }
 
 export class ReviewCache<T> {
-  readonly #entries = new Map<string, Entry<T>>();
+  /** Kept apart, so that tokens at random push out no caller who may. */
+  readonly #allowed = new Map<string, Entry<T>>();
+  readonly #denied = new Map<string, Entry<T>>();
   readonly #asked = new Map<string, Promise<T>>();
 
   /**
    * @param isAllow whether an answer is a yes
-   * @param capacity answers remembered at most; the oldest goes first
+   * @param capacity answers of either kind remembered at most; the oldest goes first
    */
   constructor(
     private readonly clock: Clock,
@@ -32,16 +34,18 @@ export class ReviewCache<T> {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#allowed.size + this.#denied.size;
+  }
+
+  /** Whether `get` would ask nobody anew. */
+  knows(key: string): boolean {
+    return this.#asked.has(key) || this.#remembered(key) !== undefined;
   }
 
   /** The answer remembered for a key, else that of `ask`. Rejects as `ask` does, and remembers nothing then. */
   get(key: string, ask: () => Promise<T>): Promise<T> {
-    const known = this.#entries.get(key);
-    if (known !== undefined) {
-      if (this.clock.monotonicMs() < known.untilMs) return Promise.resolve(known.value);
-      this.#entries.delete(key);
-    }
+    const known = this.#remembered(key);
+    if (known !== undefined) return Promise.resolve(known.value);
     const asked = this.#asked.get(key);
     if (asked !== undefined) return asked;
     const asking = this.#ask(key, ask);
@@ -49,13 +53,24 @@ export class ReviewCache<T> {
     return asking;
   }
 
+  #remembered(key: string): Entry<T> | undefined {
+    const nowMs = this.clock.monotonicMs();
+    for (const entries of [this.#allowed, this.#denied]) {
+      const known = entries.get(key);
+      if (known === undefined) continue;
+      if (nowMs < known.untilMs) return known;
+      entries.delete(key);
+    }
+    return undefined;
+  }
+
   async #ask(key: string, ask: () => Promise<T>): Promise<T> {
     try {
       const value = await ask();
-      const untilMs = this.clock.monotonicMs() + (this.isAllow(value) ? ALLOW_MS : DENY_MS);
-      this.#entries.set(key, { value, untilMs });
-      const [oldest] = this.#entries.keys();
-      if (this.#entries.size > this.capacity && oldest !== undefined) this.#entries.delete(oldest);
+      const [entries, keepMs] = this.isAllow(value) ? [this.#allowed, ALLOW_MS] : [this.#denied, DENY_MS];
+      entries.set(key, { value, untilMs: this.clock.monotonicMs() + keepMs });
+      const [oldest] = entries.keys();
+      if (entries.size > this.capacity && oldest !== undefined) entries.delete(oldest);
       return value;
     } finally {
       this.#asked.delete(key);
