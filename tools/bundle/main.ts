@@ -47,17 +47,28 @@ const require = __createRequire(import.meta.url);
 const __filename = __pathOf(import.meta.url);
 const __dirname = __dirnameOf(__filename);`;
 
-/** Stands where the operator library asks for the whole client: it gets the configuration, and names for the rest. */
-const CLIENT_FOR_OPERATOR_LIBRARY = `
-export { KubeConfig } from '@kubernetes/client-node';
+/** A class that says its name as soon as something is asked of it. */
+const LEFT_OUT = `
 const leftOut = (name) => class { constructor() { return new Proxy(this, { get(target, key) {
   if (key in target || typeof key === 'symbol') return target[key];
   throw new Error(name + '.' + String(key) + ' is not part of this bundle');
-} }); } };
+} }); } };`;
+
+/** Stands where the operator library asks for the whole client: it gets the configuration, and names for the rest. */
+const CLIENT_FOR_OPERATOR_LIBRARY = `
+export { KubeConfig } from '@kubernetes/client-node';
+${LEFT_OUT}
 export const CoreV1Api = leftOut('CoreV1Api');
 export const ApiextensionsV1Api = leftOut('ApiextensionsV1Api');
 export const Watch = leftOut('Watch');
 export const loadYaml = () => { throw new Error('loadYaml is not part of this bundle'); };`;
+
+/** The client sends its requests with undici; ours have connections of their own, and take agents of node:https from it. */
+const UNDICI = `
+${LEFT_OUT}
+export const Agent = leftOut('undici.Agent');
+export const ProxyAgent = leftOut('undici.ProxyAgent');
+export const fetch = () => { throw new Error('undici.fetch is not part of this bundle'); };`;
 
 /** The client's own loader drags in every generated model, to make objects of classes that nobody asks for. */
 const PLAIN_YAML = `
@@ -72,7 +83,13 @@ const leanClient: Plugin = {
     onResolve({ filter: /^@kubernetes\/client-node$/ }, ({ importer }) =>
       importer.includes('k8s-operator') ? { path: 'client-for-operator-library', namespace: 'lean' } : undefined,
     );
-    onLoad({ filter: /.*/, namespace: 'lean' }, () => ({ contents: CLIENT_FOR_OPERATOR_LIBRARY, resolveDir: ROOT }));
+    onResolve({ filter: /^undici$/ }, ({ importer }) =>
+      importer.startsWith(clientFolder) ? { path: 'undici', namespace: 'lean' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'lean' }, ({ path }) => ({
+      contents: path === 'undici' ? UNDICI : CLIENT_FOR_OPERATOR_LIBRARY,
+      resolveDir: ROOT,
+    }));
     onLoad({ filter: /client-node\/dist\/yaml\.js$/ }, () => ({ contents: PLAIN_YAML, resolveDir: clientFolder }));
     // The client doesn't say that its modules have no side effects, so none could be dropped.
     onResolve({ filter: /.*/ }, async ({ path, importer, resolveDir, kind, pluginData }) => {
@@ -106,6 +123,11 @@ for (const [name, entry] of [
     keepNames: true,
     sourcemap: 'linked',
     legalComments: 'external',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 160,
+    // One character beyond ASCII, and V8 would hold the whole program in twice the memory.
+    charset: 'ascii',
     logLevel: 'warning',
     banner: { js: COMMONJS_GLOBALS },
     plugins: [leanClient],
