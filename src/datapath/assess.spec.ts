@@ -409,6 +409,18 @@ describe('failure classes', () => {
     ['SandboxNetwork', { scheduled: { status: true }, sandboxReady: { status: false } }],
     ['ProbeTimeout', { report: report({ lastError: { kind: 'refused', message: 'refused' } }) }],
     ['ReportLost', { reporter: { name: 'datapath-reporter', restartCount: 0, startedAt: CREATED } }],
+    [
+      // It runs again at this very moment.
+      'ReporterCrash',
+      {
+        reporter: {
+          name: 'datapath-reporter',
+          restartCount: 2,
+          startedAt: CREATED,
+          terminated: { ...terminated, current: false },
+        },
+      },
+    ],
     ['DeadlineExceeded', { phase: 'Pending' }],
   ] as const)('%s is pending until the deadline, and then the cause', (expected, changes) => {
     const open = observe(fresh(), pod(changes), at(5000));

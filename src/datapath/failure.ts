@@ -80,6 +80,8 @@ export function pendingCause(pod: PodObservation, reported: Reported): Failure {
     );
   }
   if (reported.report?.lastError !== undefined) return failure('ProbeTimeout', probeEvidence(reported));
+  // Between two crashes it runs, or is about to.
+  if ((pod.reporter?.terminated?.exitCode ?? 0) !== 0) return crash(pod);
   if (reported.startedAt === undefined && pod.reporter?.startedAt !== undefined) {
     return failure('ReportLost', `container ${pod.reporter.name} runs, but no report arrived`);
   }
