@@ -116,6 +116,28 @@ describeOnRealNode('a reporter', () => {
     }
   });
 
+  it("answers on LISTEN while it idles, so that another Pod's reporter measures the way in", async () => {
+    const port = 8099;
+    await cluster.create(pod(NAMESPACE, { name: 'listening', target: TARGET, env: { LISTEN: String(port) } }));
+    await cluster.result(NAMESPACE, 'listening', ({ status }) => status?.outcome === 'Ready');
+    const ip = await until('the Pod has its address', async () => {
+      return (await cluster.pod(NAMESPACE, 'listening')).status.podIP;
+    });
+    await cluster.node.nft(`table bridge ingress {
+      chain forward { type filter hook forward priority 0; ip daddr ${ip} tcp dport ${port} drop; }
+    }`);
+    await cluster.create(pod(NAMESPACE, { name: 'measuring', target: `http://${ip}:${port}/`, timeout: '10m' }));
+    await until('its packets are dropped', async () => {
+      const report = (await cluster.pod(NAMESPACE, 'measuring')).metadata.annotations?.['datapath.observer/report'];
+      return report?.includes('"state":"Probing"');
+    });
+    const liftedMs = Date.now();
+    await cluster.node.nft('delete table bridge ingress');
+    const { status } = await cluster.result(NAMESPACE, 'measuring', (result) => result.status?.outcome === 'Ready');
+    expect(Date.parse(status?.datapathReadyAt ?? '')).toBeGreaterThanOrEqual(liftedMs - 1);
+    expect(status?.probe?.attempts).toBeGreaterThan(1);
+  }, 120_000);
+
   it('is measured in a Deployment, a StatefulSet and a Job', async () => {
     const template = (name: string, fields: Partial<PodOptions>): object => ({
       metadata: { labels: { app: name } },
