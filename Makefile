@@ -34,7 +34,7 @@ test: node_modules build ## Run unit and integration tests against a real contro
 
 .PHONY: e2e
 e2e: images ## Run end-to-end tests with real Pods on a real node (root, Debian's containerd; ARGS=path narrows)
-	@if $(CONTROL_PLANE) check-node; then $(CONTROL_PLANE) build >&2; $(CONTROL_PLANE) run --profile node -- $(JEST) -c jest.e2e.config.js $(ARGS); \
+	@if $(CONTROL_PLANE) check-node; then $(CONTROL_PLANE) build --profile node >&2; $(CONTROL_PLANE) run --profile node -- $(JEST) -c jest.e2e.config.js $(ARGS); \
 	else $(JEST) -c jest.e2e.config.js $(ARGS); fi
 
 .PHONY: lint
