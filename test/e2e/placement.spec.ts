@@ -83,7 +83,10 @@ describeOnRealNode('a reporter', () => {
       const seen = await podOf(each);
       const reporter = statusOf(seen, 'datapath-reporter');
       const calm = endsInItsPlace(each) || each.place === 'init' ? reporter?.state.terminated : reporter?.state.running;
-      return calm !== undefined && (reporter?.restartCount ?? 0) >= expectedRestarts(each) ? seen : undefined;
+      // Between the end of an init container and the start of the workload there is a moment without either.
+      const isRunning = statusOf(seen, 'app')?.state.running !== undefined;
+      const isSettled = calm !== undefined && isRunning && (reporter?.restartCount ?? 0) >= expectedRestarts(each);
+      return isSettled ? seen : undefined;
     });
     expect(statusOf(settled, 'datapath-reporter')?.restartCount).toBe(expectedRestarts(each));
     expect(statusOf(settled, 'app')).toMatchObject({ restartCount: 0, state: { running: expect.any(Object) } });
