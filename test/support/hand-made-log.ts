@@ -10,7 +10,8 @@ export interface ResultStory {
   readonly name?: string;
   /** The uid of the result itself; another one is another object. */
   readonly uid?: string;
-  readonly spec?: object;
+  /** `null` where the request says nothing of it. */
+  readonly spec?: object | null;
   readonly labels?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
   readonly ending?: boolean;
@@ -114,7 +115,9 @@ export class HandMadeLog {
       ...(story.ending === true ? { deletionTimestamp: this.#iso() } : {}),
     };
     const said = {
-      spec: story.spec ?? { podRef: { uid: podUid, name: `pod-${podUid}`, namespace: 'x' } },
+      ...(story.spec === null
+        ? {}
+        : { spec: story.spec ?? { podRef: { uid: podUid, name: `pod-${podUid}`, namespace: 'x' } } }),
       ...(story.status === undefined ? {} : { status: story.status }),
     };
     this.#add({

@@ -115,9 +115,18 @@ describe('FirstWins', () => {
     expect(broken(log)).toContain(`FirstWins: x/dpresult-a: ${field} was ${first[field]}, became ${at(9)}`);
   });
 
+  it('holds where the log gave the creation up, since its author was killed, and shows the spec only later', () => {
+    const log = new HandMadeLog();
+    log.watch();
+    log.pod('create', 'a').result('create', { podUid: 'a', code: 504 });
+    log.result('patch', { podUid: 'a', status: status('Started'), metadataOnly: true, spec: null });
+    log.result('patch', { podUid: 'a', status: status('Started'), labels: { app: 'web' } });
+    expect(broken(log).filter((line) => line.startsWith('FirstWins'))).toEqual([]);
+  });
+
   it('is broken by a spec that changes', () => {
     const log = goodLog().result('patch', { podUid: 'a', spec: { podRef: { uid: 'a' } }, status: status('Ready') });
-    expect(broken(log)).toContain('FirstWins: x/dpresult-a: spec changed');
+    expect(broken(log)).toContainEqual(expect.stringContaining('FirstWins: x/dpresult-a: spec changed from'));
   });
 });
 

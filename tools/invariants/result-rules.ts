@@ -29,7 +29,11 @@ export function unique(run: Run): string[] {
 export function firstWins(run: Run): string[] {
   return eachStep(run, (before, after, result) => {
     const broken: string[] = [];
-    if (!isDeepStrictEqual(before.object.spec, after.object.spec)) broken.push(`${result.key}: spec changed`);
+    // A creation whose author was killed is logged as given up, though it may be stored: then the log has no spec until an answer shows it.
+    if (before.object.spec !== undefined && !isDeepStrictEqual(before.object.spec, after.object.spec)) {
+      const [was, is] = [before, after].map(({ object }) => JSON.stringify(object.spec));
+      broken.push(`${result.key}: spec changed from ${was} to ${is} (version ${before.version} to ${after.version})`);
+    }
     for (const field of ['startedAt', 'datapathReadyAt'] as const) {
       const was = before.object.status?.[field];
       const is = after.object.status?.[field];
