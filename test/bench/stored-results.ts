@@ -7,7 +7,6 @@ import type { KubeObject } from '../../src/modules/kube/resource.js';
 import { DATAPATH_RESULTS, toResource, toStatus } from '../../src/modules/results/result-conversion.js';
 import { DATAPATH_RUNS } from '../../src/modules/runs/datapath-run.resource.js';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import { applyManifests } from '../../tools/controller/deployment.js';
 import { inParallel, makeNamespaces, planPods } from './load.js';
 import type { PodRef } from './load.js';
 
@@ -15,6 +14,7 @@ const WIDTH = 64;
 /** One of so many has failed. */
 const FAILED_EVERY = 100;
 const CRD = 'datapathresults.datapath.observer';
+const STATUS_SUBRESOURCE = '/spec/versions/0/subresources';
 
 /** How many of `count` stored results are of Pods that became ready. */
 export function readyAmong(count: number): number {
@@ -37,8 +37,7 @@ export async function storeResults(
     const run = { apiVersion: 'datapath.observer/v1', kind: 'DatapathRun', metadata: { name }, spec: {} };
     await client.create(DATAPATH_RUNS, run as KubeObject);
   }
-  const removal = JSON.stringify([{ op: 'remove', path: '/spec/versions/0/subresources' }]);
-  await plane.kubectlOk(['patch', 'crd', CRD, '--type=json', `--patch=${removal}`]);
+  await patchCrd(plane, { op: 'remove', path: STATUS_SUBRESOURCE });
   await untilStatusIsKept(client, pods[0] as PodRef);
   const startedAt = performance.now();
   let made = 0;
@@ -49,7 +48,11 @@ export async function storeResults(
       tell(`${made} of ${count} results stored, ${Math.round((count - made) / perSecond)} s to go`);
     }
   });
-  await applyManifests(plane);
+  await patchCrd(plane, { op: 'add', path: STATUS_SUBRESOURCE, value: { status: {} } });
+}
+
+async function patchCrd(plane: ControlPlane, operation: object): Promise<void> {
+  await plane.kubectlOk(['patch', 'crd', CRD, '--type=json', `--patch=${JSON.stringify([operation])}`]);
 }
 
 /** The API server takes a moment to serve a changed CRD. */
@@ -67,7 +70,7 @@ async function untilStatusIsKept(client: KubeClient, pod: PodRef): Promise<void>
   throw new Error('the API server goes on to drop the status of results');
 }
 
-export function storedResult(pod: PodRef, index: number): KubeObject {
+function storedResult(pod: PodRef, index: number): KubeObject {
   const state = stateOf(pod, index);
   return {
     ...toResource(state),
