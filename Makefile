@@ -86,7 +86,7 @@ proof-runs: node_modules build ## Prove that four runs keep their numbers: names
 	@PODS=$(if $(filter command line environment,$(origin PODS)),$(PODS)) KILLS=$(KILLS) SEED=$(SEED) node_modules/.bin/tsx test/proof/main.ts
 
 .PHONY: bench
-bench: node_modules build control-plane ## Measure the controller on real parts (BENCH=burst,start,query PODS=14000 BASELINE=program)
+bench: node_modules build control-plane ## Measure the controller on real parts (BENCH=idle,burst,query,clients,visible,stored RUNS=1 BASELINE=program; see docs/performance.md)
 	@node_modules/.bin/tsx test/bench/main.ts
 
 .PHONY: bench-reporter
