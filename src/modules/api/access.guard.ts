@@ -6,7 +6,7 @@ import { AccessService } from './access.service.js';
 import { Problem } from './problem.js';
 import { notFound } from './problem.filter.js';
 import { ReadModel } from './read-model.js';
-import type { RequestOrigin } from './loopback.js';
+import type { RequestOrigin } from '../kube/port-forward.js';
 
 const NAMESPACE = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 /** The same bound as that of the parameter. */

@@ -7,8 +7,8 @@ import type { AccessRequest, Caller } from './access-reviewer.js';
 import { API_CLOCK } from './api-clock.js';
 import { API_AUTH } from './api-auth.js';
 import type { ApiAuth } from './api-auth.js';
-import { cameThroughPortForward } from './loopback.js';
-import type { RequestOrigin } from './loopback.js';
+import { cameThroughPortForward } from '../kube/port-forward.js';
+import type { RequestOrigin } from '../kube/port-forward.js';
 import { Problem } from './problem.js';
 import { ReviewCache } from './review-cache.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { FakeClock } from '../../../test/support/fake-clock.js';
 import { AccessReviewer } from './access-reviewer.js';
 import { AccessService } from './access.service.js';
-import { cameThroughPortForward } from './loopback.js';
+import { cameThroughPortForward } from '../kube/port-forward.js';
 import { ALLOW_MS, DENY_MS, ReviewCache } from './review-cache.js';
 
 describe('a request that came through a port-forward', () => {

@@ -1,10 +1,11 @@
 import { Controller, ForbiddenException, Get, Inject, NotFoundException, Param, Req } from '@nestjs/common';
+import { cameThroughPortForward, type RequestOrigin } from '../kube/port-forward.js';
 import { type KeyReport, OperatorDebugService } from './operator-debug.service.js';
 
 /** What is read of a request; Fastify's and Express's have both. */
 interface HttpRequest {
   readonly socket: { readonly remoteAddress?: string };
-  readonly headers: Readonly<Record<string, unknown>>;
+  readonly headers: RequestOrigin['headers'];
 }
 
 /** The answer to `GET /debug/operator/keys/{key}`. */
@@ -12,9 +13,6 @@ interface KeyAnswer {
   readonly key: string;
   readonly operators: readonly KeyReport[];
 }
-
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
-const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
 /**
  * The debug pages of the engine. Only for callers on this machine, which includes `kubectl port-forward`: names of objects and messages of errors are nobody
@@ -39,17 +37,14 @@ export class OperatorDebugController {
   }
 
   #answer(key: string, request: HttpRequest): KeyAnswer {
-    if (!isLocal(request)) throw new ForbiddenException('debug pages are served to callers on this machine only');
+    const { socket, headers } = request;
+    if (!cameThroughPortForward({ remoteAddress: socket.remoteAddress, headers })) {
+      throw new ForbiddenException('debug pages are served to callers on this machine only');
+    }
     const operators = this.#debug.key(key);
     if (operators.length === 0) {
       throw new NotFoundException(`no operator has run "${key}" lately; a key is <namespace>/<name>, or <name>`);
     }
     return { key, operators };
   }
-}
-
-/** A proxy on this machine, or a web page whose name was bound to loopback, is not a caller on this machine. */
-function isLocal({ socket, headers }: HttpRequest): boolean {
-  if (!LOOPBACK.has(socket.remoteAddress ?? '') || !LOCAL_HOST.test(String(headers['host']))) return false;
-  return !Object.keys(headers).some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'));
 }
