@@ -19,7 +19,7 @@ export class SiteOperator {
 
   @OnCreate()
   @OnUpdate()
-  async publish(site: Site, { signal, setStatus, setCondition }: HandlerContext): Promise<void> {
+  async publish(site: Site, { signal, setStatus, setCondition, recordEvent }: HandlerContext): Promise<void> {
     const wanted = configMapOf(site);
     await this.client.patch(CONFIG_MAPS, wanted.metadata, wanted, {
       kind: 'apply',
@@ -29,6 +29,7 @@ export class SiteOperator {
     });
     setStatus({ configMap: `${wanted.metadata.namespace}/${wanted.metadata.name}` });
     setCondition({ type: 'Ready', status: 'True', reason: 'Published', message: 'The ConfigMap is in step' });
+    recordEvent({ type: 'Normal', reason: 'Published', message: `The ConfigMap says "${site.spec.text}"` });
   }
 
   /** Mends what others changed. Applying what is there already writes nothing. */

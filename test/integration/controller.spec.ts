@@ -241,6 +241,9 @@ describe('a hostile Pod', () => {
     );
     expect(bad.status?.failure).toMatchObject({ class: 'InvalidReport' });
     expect(bad.status?.failure?.message).toContain(message);
+    await eventually('kubectl describe pod tells it', async () =>
+      (await plane.kubectlOk(['describe', 'pod', 'bad', '-n', namespace])).includes('InvalidReport'),
+    );
     const answer = await statistic(controller, 'time-to-datapath-ready', namespace);
     expect(answer).toMatchObject({ totalSuccessful: 1, totalFailed: 1 });
     expect(answer.failedPods.map((pod) => pod.name)).toEqual(['bad']);

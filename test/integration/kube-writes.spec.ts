@@ -91,11 +91,11 @@ describe('writes against a real API server', () => {
       const note = { type: 'Warning', reason: 'Late', action: 'Measuring', message: 'took too long' } as const;
       for (let time = 0; time < 5; time++) recorder.record(subject, note);
       recorder.record(subject, { ...note, message: 'took even longer' });
-      await recorder.flush();
+      await recorder.flush(10_000);
       expect(recorder.counts).toEqual({ written: 2, suppressed: 4, dropped: 0 });
       clock.freeze(600_001);
       recorder.record(subject, note);
-      await recorder.flush();
+      await recorder.flush(10_000);
       const { items } = await client.list<KubeObject & { note?: string; regarding?: { uid?: string } }>(EVENTS, {
         namespace,
       });

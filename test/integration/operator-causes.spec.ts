@@ -3,7 +3,9 @@ import { Injectable } from '@nestjs/common';
 import { connect } from '../../src/modules/kube/connect.js';
 import { isNotFound } from '../../src/modules/kube/kube-api-error.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import type { KubeObject } from '../../src/modules/kube/resource.js';
 import {
+  EVENTS,
   type HandlerContext,
   OnCreate,
   OnDelete,
@@ -245,6 +247,12 @@ describe('Handlers of causes against a real API server', () => {
     await observed('a');
     expect(diary.count('create a 1')).toBe(1);
     expect(await running?.metric('controller_runtime_terminal_reconcile_errors_total')).toBe(1);
+    await eventually('people are told', async () => {
+      const { items } = await client.list<KubeObject & { readonly note?: string; readonly reason?: string }>(EVENTS, {
+        namespace,
+      });
+      return items.some(({ reason, note }) => reason === 'HandlerGaveUp' && note === 'size is nonsense');
+    });
     await patch('a', { spec: { size: 2 } });
     await observed('a');
     expect(diary.count('update a 2')).toBe(1);

@@ -7,7 +7,7 @@ import { connect } from '../../src/modules/kube/connect.js';
 import { isAlreadyExists, isNotFound } from '../../src/modules/kube/kube-api-error.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import type { KubeObject, ResourceType } from '../../src/modules/kube/resource.js';
-import { rbacRules } from '../../src/modules/operator/index.js';
+import { EVENTS, rbacRules } from '../../src/modules/operator/index.js';
 import { CONFIG_MAPS, type ConfigMap, eventually, makeNamespace } from '../support/kube-fixtures.js';
 import { type RunningOperators, runOperators } from '../support/operator-fixtures.js';
 
@@ -112,11 +112,14 @@ describe('The example operator against a real API server', () => {
     const ran = await runs();
     await eventually('the timer ran again', async () => (await runs()) > ran);
     expect(await versions()).toEqual(before);
+    const events = await client.list<KubeObject & { readonly note?: string }>(EVENTS, { namespace });
+    expect(events.items.map(({ note }) => note)).toEqual(['The ConfigMap says "Hello"']);
   });
 
   it('needs these rights and no others', () => {
     expect(rbacRules([SiteOperator])).toEqual([
       { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'patch', 'delete'] },
+      { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
       { apiGroups: ['example.datapath.observer'], resources: ['sites'], verbs: ['get', 'list', 'watch', 'patch'] },
       { apiGroups: ['example.datapath.observer'], resources: ['sites/status'], verbs: ['patch'] },
     ]);

@@ -85,12 +85,18 @@ export class FaultProxy {
   }
 
   /** Reads from frozen connections again, without passing anything on, so that their end is seen. */
-  thaw(): void {
-    for (const link of this.#links) {
-      if (!link.frozen) continue;
+  thaw(links: Iterable<Link> = [...this.#links].filter((link) => link.frozen)): void {
+    for (const link of links) {
       link.client.resume();
       link.server.resume();
     }
+  }
+
+  /** Ends a stall as a network does that comes back: what was sent meanwhile arrives late, on the same connections. */
+  resume(): void {
+    this.#stalled = false;
+    for (const link of this.#links) link.frozen = false;
+    this.thaw(this.#links);
   }
 
   /** The connections that exist are dead, though nobody tells the client; new ones work. */

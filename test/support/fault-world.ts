@@ -9,6 +9,7 @@ import { Reflector } from '../../src/modules/kube/reflector.js';
 import type { ReflectorSettings } from '../../src/modules/kube/reflector-settings.js';
 import type { StructuredLogger } from '../../src/modules/kube/logger.js';
 import { Churn } from './churn.js';
+import { noteFigures } from './fault-figures.js';
 import { FaultProxy } from './fault-proxy.js';
 import {
   CONFIG_MAPS,
@@ -84,20 +85,6 @@ export class FaultWorld {
     for (const follower of this.#followers.splice(0)) await follower.stop();
     await this.proxy.heal();
     await this.plainProxy.heal();
-  }
-
-  async allowEverything(user: string): Promise<void> {
-    await this.direct.request({
-      method: 'POST',
-      path: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
-      body: {
-        apiVersion: 'rbac.authorization.k8s.io/v1',
-        kind: 'ClusterRoleBinding',
-        metadata: { name: user },
-        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
-        subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: user }],
-      },
-    });
   }
 
   async deleteDirectly(namespace: string, name: string): Promise<void> {
@@ -252,13 +239,24 @@ function same(a: Record<string, string>, b: Record<string, string>): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** One line of figures for each fault, since they are what the suite is run for. */
-function report(follower: Follower): void {
-  const { restarts, relistsByReason, missedEvents } = follower.reflector.status();
-  const name = expect.getState().currentTestName ?? '';
-  process.stderr.write(
-    `  ${name}: ${JSON.stringify({ restarts, relists: relistsByReason, missedEvents, changes: follower.churn.changes, events: follower.ledger.events.length, requestsIn10s: follower.counter.busiest(10_000), connections: follower.counter.connections })}\n`,
-  );
+/** The figures of one fault. */
+function report({ reflector, churn, ledger, counter }: Follower): void {
+  const { restarts, relistsByReason, missedEvents } = reflector.status();
+  noteFigures('reflector', {
+    changes: churn.changes,
+    events: ledger.events.length,
+    restarts: counted(restarts),
+    relists: counted(relistsByReason),
+    missed: missedEvents,
+    requestsIn10s: counter.busiest(10_000),
+    connections: counter.connections,
+  });
+}
+
+/** `3 transport, 1 silence`. */
+function counted(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([reason, count]) => `${count} ${reason}`);
+  return parts.length === 0 ? '0' : parts.join(', ');
 }
 
 async function allowReading(direct: KubeClient): Promise<void> {

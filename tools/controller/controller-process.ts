@@ -71,6 +71,11 @@ export class ControllerProcess {
     return (await exited) ?? undefined;
   }
 
+  /** Sends a signal that it lives through: SIGSTOP freezes it, SIGCONT wakes it. Nothing where none runs. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#running()?.kill(signal);
+  }
+
   #running(): ChildProcess | undefined {
     const child = this.#child;
     return child === undefined || child.exitCode !== null || child.signalCode !== null ? undefined : child;

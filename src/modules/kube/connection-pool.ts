@@ -10,9 +10,8 @@ import type { KubeMetrics } from './kube-metrics.js';
 import { requestText } from './request-text.js';
 import type { Answer } from './response-reader.js';
 
-/** Most connections for calls, and most for streams. Calls beyond wait for a free one; callers bound their own concurrency lower. */
+/** Most connections for calls. Calls beyond wait for a free one; callers bound their own concurrency lower. */
 const MAX_CONNECTIONS = 64;
-const MAX_STREAMS = 128;
 
 /**
  * An idle connection is used again only if it rested no longer than this, in milliseconds: the API server closes them after 90 s, and a request should
@@ -24,7 +23,8 @@ const STREAMS: AgentOptions = {
   keepAlive: true,
   // Probes of the kernel, in milliseconds: they find a peer whose machine vanished, where nothing else is under way.
   keepAliveMsecs: 15_000,
-  maxSockets: MAX_STREAMS,
+  // One for each reflector, which has one stream at a time: a limit would leave watches of the namespaces beyond it waiting for ever.
+  maxSockets: Number.POSITIVE_INFINITY,
   maxFreeSockets: 8,
   scheduling: 'lifo',
   noDelay: true,

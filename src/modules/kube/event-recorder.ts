@@ -1,6 +1,8 @@
 import type { Clock, Random } from './clock.js';
+import { isNamespaceTerminating } from './kube-api-error.js';
 import type { KubeClient } from './kube-client.js';
 import type { StructuredLogger } from './logger.js';
+import { apiVersionOf } from './resource-path.js';
 import type { KubeObject, ResourceType } from './resource.js';
 
 export const EVENTS: ResourceType = {
@@ -11,31 +13,42 @@ export const EVENTS: ResourceType = {
   namespaced: true,
 };
 
+/** Where Events of cluster-scoped objects go, as kubectl expects. */
+export const CLUSTER_EVENTS = 'default';
+
 /** The object that an Event is about. */
 export interface EventSubject {
   readonly apiVersion: string;
   readonly kind: string;
-  /** `''` for a cluster-scoped object; its Events go to `default`, as kubectl expects. */
+  /** `''` for a cluster-scoped object. */
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+}
+
+/** What an Event says of its object: where it is, and which one. */
+export function subjectOf(
+  type: ResourceType,
+  { metadata: { namespace = '', name, uid = '' } }: KubeObject,
+): EventSubject {
+  return { apiVersion: apiVersionOf(type), kind: type.kind, namespace, name, uid };
 }
 
 export interface EventNote {
   readonly type: 'Normal' | 'Warning';
   /** Why, in CamelCase; at most 128 characters. */
   readonly reason: string;
-  /** What was done or failed, in CamelCase; at most 128 characters. */
-  readonly action: string;
+  /** What was done or failed, in CamelCase; at most 128 characters. Default: the reason. */
+  readonly action?: string | undefined;
   /** For people; cut at 1,024 characters. */
   readonly message: string;
 }
 
 export interface EventRecorderOptions {
   readonly client: KubeClient;
-  /** The name of this controller, such as `datapath.observer/controller`. */
+  /** The name of this controller, with the domain of its project where it has one: `datapath.observer/results`. */
   readonly controller: string;
-  /** The name of this replica. */
+  /** The name of this replica; cut at 128 characters. */
   readonly instance: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -48,6 +61,14 @@ const QUIET_MS = 600_000;
 const REMEMBERED = 4_096;
 const WAITING = 256;
 const NOTE_CHARACTERS = 1_024;
+const WORD_CHARACTERS = 128;
+
+/** How many Events were written, were repetitions, and couldn't be written. */
+export interface EventCounts {
+  readonly written: number;
+  readonly suppressed: number;
+  readonly dropped: number;
+}
 
 interface PendingEvent {
   readonly subject: EventSubject;
@@ -66,6 +87,7 @@ export class EventRecorder {
   /** When each note was last told, the oldest first. */
   readonly #told = new Map<string, number>();
   readonly #waiting: PendingEvent[] = [];
+  readonly #abort = new AbortController();
   #draining: Promise<void> | undefined;
   #written = 0;
   #suppressed = 0;
@@ -75,8 +97,7 @@ export class EventRecorder {
     this.#options = options;
   }
 
-  /** How many Events were written, were repetitions, and couldn't be written. */
-  get counts(): { readonly written: number; readonly suppressed: number; readonly dropped: number } {
+  get counts(): EventCounts {
     return { written: this.#written, suppressed: this.#suppressed, dropped: this.#dropped };
   }
 
@@ -98,9 +119,15 @@ export class EventRecorder {
     this.#draining ??= this.#drain();
   }
 
-  /** Resolves when everything recorded so far was written or given up. */
-  async flush(): Promise<void> {
+  /** Resolves when everything recorded so far was written or given up; what isn't after `graceMs` milliseconds is dropped. */
+  async flush(graceMs: number): Promise<void> {
+    if (this.#draining === undefined) return;
+    const timer = this.#options.clock.setTimer(() => {
+      this.#dropped += this.#waiting.splice(0).length;
+      this.#abort.abort();
+    }, graceMs);
     await this.#draining;
+    timer.cancel();
   }
 
   #remember(key: string, now: number): void {
@@ -121,6 +148,8 @@ export class EventRecorder {
         this.#written++;
       } catch (error) {
         this.#dropped++;
+        // Where a namespace is being deleted nobody is left to be told.
+        if (isNamespaceTerminating(error)) continue;
         this.#options.logger.warn('an Event could not be written', { reason: pending.note.reason, error });
       }
     }
@@ -129,7 +158,7 @@ export class EventRecorder {
 
   async #write({ subject, note, at }: PendingEvent): Promise<void> {
     const { client, controller, instance, random } = this.#options;
-    const namespace = subject.namespace === '' ? 'default' : subject.namespace;
+    const namespace = subject.namespace === '' ? CLUSTER_EVENTS : subject.namespace;
     const suffix = Math.floor(random() * 2 ** 48)
       .toString(16)
       .padStart(12, '0');
@@ -140,10 +169,10 @@ export class EventRecorder {
       metadata: { name: `${subject.name.slice(0, 200)}.${suffix}`, namespace },
       eventTime: new Date(at).toISOString().replace('Z', '000Z'),
       reportingController: controller,
-      reportingInstance: instance,
+      reportingInstance: instance.slice(0, WORD_CHARACTERS),
       type: note.type,
-      reason: note.reason,
-      action: note.action,
+      reason: note.reason.slice(0, WORD_CHARACTERS),
+      action: (note.action ?? note.reason).slice(0, WORD_CHARACTERS),
       note: note.message.slice(0, NOTE_CHARACTERS),
       regarding: {
         apiVersion: subject.apiVersion,
@@ -153,6 +182,6 @@ export class EventRecorder {
         uid: subject.uid,
       },
     };
-    await client.create(EVENTS, event);
+    await client.create(EVENTS, event, { metadataOnly: true, signal: this.#abort.signal });
   }
 }

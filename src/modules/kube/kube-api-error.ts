@@ -85,6 +85,13 @@ export function isInvalid(error: unknown): boolean {
   return hasCode(error, 422);
 }
 
+/** The namespace is being deleted, so that nothing can be made in it any more (403). */
+export function isNamespaceTerminating(error: unknown): boolean {
+  if (!hasCode(error, 403)) return false;
+  const causes = (error as KubeApiError).status?.details?.causes ?? [];
+  return causes.some((cause) => cause.reason === 'NamespaceTerminating');
+}
+
 /** No answer arrived: refused, reset, timed out, no such name, TLS. Whether a write took effect is unknown. */
 export function isTransport(error: unknown): boolean {
   return hasCode(error, 0);

@@ -14,8 +14,6 @@ export interface Memory {
   readonly bookmarks: boolean;
   /** Whether the store was filled once. */
   readonly synced: boolean;
-  /** When the store is to be compared with a list next. */
-  readonly verifyAt: number;
 }
 
 /** An open stream. */

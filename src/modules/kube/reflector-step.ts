@@ -72,7 +72,6 @@ export function initialState(settings: ReflectorSettings): ReflectorState {
       streamRefused: !settings.streamInitialList,
       bookmarks: false,
       synced: false,
-      verifyAt: Number.POSITIVE_INFINITY,
     },
   };
 }
@@ -162,14 +161,9 @@ function onPage(
 function onSwapped(state: ReflectorState, context: StepContext, settings: ReflectorSettings): Step {
   if (state.name !== 'swapping') return stay(state);
   const { now, random } = context;
-  const memory: Memory = {
-    ...state.memory,
-    synced: true,
-    versionFailures: 0,
-    verifyAt: now + within(settings.verifyEveryMs, random),
-  };
+  const memory: Memory = { ...state.memory, synced: true, versionFailures: 0 };
   const first: readonly ReflectorEffect[] = state.memory.synced ? NONE : [{ do: 'announceSynced' }];
-  const verify: ReflectorEffect = { do: 'setTimer', timer: 'verify', delayMs: memory.verifyAt - now };
+  const verify: ReflectorEffect = { do: 'setTimer', timer: 'verify', delayMs: within(settings.verifyEveryMs, random) };
   if (state.stream === undefined) {
     const watch = startWatch(memory, state.version, context, settings);
     return { state: watch.state, effects: [...first, verify, ...watch.effects] };
@@ -296,12 +290,11 @@ function onVerified(
 ): Step {
   if (state.name === 'stopped' || state.name === 'idle') return stay(state);
   const delayMs = within(settings.verifyEveryMs, context.random);
-  const memory = { ...state.memory, verifyAt: context.now + delayMs };
   const again: ReflectorEffect = { do: 'setTimer', timer: 'verify', delayMs };
   if (missed === undefined || missed === 0 || state.name !== 'watching') {
-    return { state: { ...state, memory }, effects: [again] };
+    return { state, effects: [again] };
   }
-  const next = startList(memory, context, settings);
+  const next = startList(state.memory, context, settings);
   const effects: ReflectorEffect[] = [{ do: 'abort' }, { do: 'countRelist', reason: 'missed' }, again];
   return { state: next.state, effects: [...effects, ...next.effects] };
 }

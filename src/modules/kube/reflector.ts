@@ -40,7 +40,8 @@ export type { ReflectorStatus } from './reflector-status.js';
  * - It never gives up, and its requests stay bounded, however the server fails.
  * - After `stop()` resolved no request is open, no timer is set and nothing is delivered.
  *
- * Caveats: intermediate states between two lists are not seen. An object that can't be projected is left out, counted and logged.
+ * Caveats: intermediate states between two lists are not seen. A state that can't be projected is counted and logged; the object is left out, or stays in the
+ * store as it was before.
  */
 export class Reflector<T extends Projected> implements Store<T> {
   /** Every change, hot. A subscriber that throws is rxjs's to report; {@link listen} isolates its listeners. */
@@ -407,6 +408,7 @@ export class Reflector<T extends Projected> implements Store<T> {
       scope: { namespace, labelSelector, fieldSelector },
       store: this.#keeper.store,
       version: () => this.#version,
+      newestVersion: (uid) => this.#keeper.newestVersion(uid),
       clock: this.#clock,
       budget: this.#budget,
       settings: this.#settings,

@@ -19,6 +19,9 @@ export class StoreKeeper<T extends Projected> {
   readonly store = new ObjectStore<T>();
   readonly #options: StoreKeeperOptions<T>;
   #shadow = new Map<string, T>();
+  /** Versions that couldn't be projected, by uid, until a later one of the object can be: the store is behind them, but not the watch. */
+  #refused = new Map<string, string>();
+  #shadowRefused = new Map<string, string>();
   #projectionErrors = 0;
 
   /** Told of each object that a watch deleted, for a verification that is under way. */
@@ -28,33 +31,43 @@ export class StoreKeeper<T extends Projected> {
     this.#options = options;
   }
 
-  /** Objects that couldn't be projected and were left out. */
+  /** How often an object couldn't be projected. */
   get projectionErrors(): number {
     return this.#projectionErrors;
+  }
+
+  /** The newest version of an object that arrived, also where it couldn't be projected. */
+  newestVersion(uid: string): string | undefined {
+    return this.#refused.get(uid) ?? this.store.getByUid(uid)?.resourceVersion;
   }
 
   /** Forgets what an unfinished list gathered. */
   clearShadow(): void {
     this.#shadow = new Map();
+    this.#shadowRefused = new Map();
   }
 
   /** Takes an object of a list into the shadow. */
   gather(raw: KubeObject): void {
-    const object = this.#project(raw);
+    const object = this.#project(raw, this.#shadowRefused) ?? this.store.getByUid(raw.metadata.uid ?? '');
     if (object !== undefined) this.#shadow.set(object.uid, object);
   }
 
   /** Takes a state from the watch into the store and delivers what it changes. */
   apply(type: string, raw: KubeObject, receivedAt: bigint): void {
     const { listeners } = this.#options;
-    const object = this.#project(raw);
-    if (object === undefined) return;
+    const object = this.#project(raw, this.#refused);
     if (type === 'DELETED') {
-      const known = this.store.remove(object.uid);
-      this.onDeleted?.(object.uid);
-      if (known !== undefined) listeners.deliver({ type: 'Deleted', object, stale: false, receivedAt });
+      const { uid = '' } = raw.metadata;
+      const known = this.store.remove(uid);
+      this.#refused.delete(uid);
+      this.onDeleted?.(uid);
+      // A last state that can't be projected still is a deletion.
+      if (known !== undefined)
+        listeners.deliver({ type: 'Deleted', object: object ?? known, stale: false, receivedAt });
       return;
     }
+    if (object === undefined) return;
     const change = this.store.applyLive(object);
     if (change.kind === 'added') {
       if (change.replaced !== undefined) {
@@ -94,16 +107,22 @@ export class StoreKeeper<T extends Projected> {
         listeners.deliver({ type: 'Modified', object, previous: change.previous, live: false, receivedAt });
       }
     }
-    this.#shadow = new Map();
+    this.#refused = this.#shadowRefused;
+    this.clearShadow();
     return true;
   }
 
-  #project(raw: KubeObject): T | undefined {
+  /** An object that can't be projected is left out, or stays as it was when it last could be. */
+  #project(raw: KubeObject, refused: Map<string, string>): T | undefined {
+    const { uid = '', resourceVersion = '' } = raw.metadata;
     try {
-      return this.#options.project(raw);
+      const object = this.#options.project(raw);
+      if (refused.size > 0) refused.delete(uid);
+      return object;
     } catch (error) {
       this.#projectionErrors++;
-      this.#options.logger.error('an object could not be projected and is left out', {
+      refused.set(uid, resourceVersion);
+      this.#options.logger.error('an object could not be projected', {
         resource: this.#options.resource,
         namespace: raw.metadata.namespace,
         object: raw.metadata.name,

@@ -1,4 +1,5 @@
 import type { Clock } from '../kube/clock.js';
+import type { EventNote } from '../kube/event-recorder.js';
 import type { KubeClient } from '../kube/kube-client.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import type { KubeObject, Store } from '../kube/resource.js';
@@ -30,6 +31,7 @@ export interface CauseReconcilerPorts {
   /** The base operator's `handleResourceFinalizer`. */
   readonly finalize: (object: KubeObject, finalizer: string, action: () => Promise<void>) => Promise<boolean>;
   readonly recordWrite: (key: string, resourceVersion: string) => void;
+  readonly recordEvent: (object: KubeObject, note: EventNote) => void;
   /** A handler was given up. */
   readonly onTerminal: () => void;
 }
@@ -254,6 +256,7 @@ export class CauseReconciler {
           continue;
         }
         givenUp = error;
+        this.#ports.recordEvent(run.object, { type: 'Warning', reason: 'HandlerGaveUp', message: error.message });
         run.progress.done.add(id);
         if (declaration.kind === 'field') run.progress.fields.set(declaration.method, value);
         if (cause !== 'delete') this.#giveUp(run, declaration.method, error);
@@ -284,6 +287,9 @@ export class CauseReconciler {
         setCondition: (condition) => {
           const { generation } = object.metadata;
           draft.setCondition(generation === undefined ? condition : { ...condition, observedGeneration: generation });
+        },
+        recordEvent: (note) => {
+          this.#ports.recordEvent(object, note);
         },
         logger: this.#ports.logger,
       });

@@ -53,6 +53,8 @@ export class EngineContext {
   readonly metrics: OperatorMetrics;
   readonly metricsRegistry: Registry;
   readonly elector: ElectorPort | undefined;
+  /** Names this replica in Events. */
+  readonly instance: string;
   readonly options: EngineOptions;
 
   constructor(parts: EngineContext) {
@@ -66,6 +68,7 @@ export class EngineContext {
     this.metrics = parts.metrics;
     this.metricsRegistry = parts.metricsRegistry;
     this.elector = parts.elector;
+    this.instance = parts.instance;
     this.options = parts.options;
   }
 }

@@ -1,3 +1,4 @@
+import type { EventNote } from '../kube/event-recorder.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import type { NewCondition } from '../kube/conditions.js';
 import type { Cause } from './causes.js';
@@ -21,5 +22,10 @@ export interface HandlerContext {
   setStatus(fields: Readonly<Record<string, unknown>>): void;
   /** Sets a condition of the object's status; `lastTransitionTime` moves only when its status flips. */
   setCondition(condition: Omit<NewCondition, 'observedGeneration'>): void;
+  /**
+   * Tells people something of the object, through an Event that `kubectl describe` shows. The same reason and message is told once in 10
+   * minutes.
+   */
+  recordEvent(note: EventNote): void;
   readonly logger: StructuredLogger;
 }

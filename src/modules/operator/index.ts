@@ -54,6 +54,7 @@ export {
   valueAt,
   when,
 } from './predicates.js';
+export { type EventNote, EVENTS, type EventSubject, subjectOf } from '../kube/event-recorder.js';
 export type { Cause } from './causes.js';
 export type { HandlerContext } from './handler-context.js';
 export type { CauseFilter, HandlerSettings, TimerSettings } from './handler-settings.js';

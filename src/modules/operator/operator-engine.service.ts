@@ -1,6 +1,7 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import type { Subscription } from 'rxjs';
+import type { EventNote, EventSubject } from '../kube/event-recorder.js';
 import { KubeClient } from '../kube/kube-client.js';
 import type { ReflectorStatus } from '../kube/reflector-status.js';
 import { sleep } from '../kube/clock.js';
@@ -120,6 +121,16 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
    */
   recordWrite(operatorName: string, key: string, resourceVersion: string): void {
     this.#runner(operatorName).recordWrite(key, resourceVersion);
+  }
+
+  /**
+   * Tells people what happened to an object, through an Event in the operator's name: see {@link EventRecorder}. The operator declares it:
+   * `access: [{ resource: EVENTS, verbs: ['create'] }]`.
+   *
+   * @throws RangeError when there is no operator of this name
+   */
+  recordEvent(operatorName: string, subject: EventSubject, note: EventNote): void {
+    this.#runner(operatorName).events.record(subject, note);
   }
 
   /**
@@ -294,6 +305,9 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
       });
       await Promise.all(pools.map((pool) => pool.drain(this.#context.options.abortGraceMs)));
     }
+    // Written under the lease, so before it is given back.
+    const { abortGraceMs } = this.#context.options;
+    await Promise.all([...this.#runners.values()].map((runner) => runner.events.flush(abortGraceMs)));
     this.#election?.unsubscribe();
     await this.#context.elector?.stop();
     this.#leading = false;

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '../kube/clock.js';
+import type { EventCounts } from '../kube/event-recorder.js';
 import type { RunOutcome } from './reconcile-history.js';
 import type { WorkQueue } from './work-queue.js';
 
@@ -24,6 +25,8 @@ export interface ControllerMetrics {
   ranStale(): void;
   /** A handler of events threw. */
   eventHandlerFailed(): void;
+  /** Whose Events are counted. */
+  observeEvents(recorder: { readonly counts: EventCounts }): void;
 }
 
 const RECONCILE_BUCKETS = [
@@ -41,6 +44,7 @@ const RESULTS = ['success', 'error', 'requeue', 'requeue_after'] as const;
 export class OperatorMetrics {
   readonly #clock: Clock;
   readonly #pools = new Map<string, ObservedPool>();
+  readonly #recorders = new Map<string, { readonly counts: EventCounts }>();
   readonly #reconciles: Counter<'controller' | 'result'>;
   readonly #errors: Counter<'controller'>;
   readonly #terminalErrors: Counter<'controller'>;
@@ -134,6 +138,19 @@ export class OperatorMetrics {
       'Total number of retries handled by workqueue',
       (pool) => pool.queue.retries,
     );
+    const recorders = this.#recorders;
+    new Counter({
+      name: 'operator_kubernetes_events_total',
+      help: 'Events for people: written, left out since the same was told within 10 minutes, and not written',
+      labelNames: ['controller', 'result'],
+      registers,
+      collect(): void {
+        this.reset();
+        for (const [operator, { counts }] of recorders) {
+          for (const [result, count] of Object.entries(counts)) this.inc({ controller: operator, result }, count);
+        }
+      },
+    });
     this.#queueTime = new Histogram({
       name: 'workqueue_queue_duration_seconds',
       help: 'How long in seconds an item stays in workqueue before being requested',
@@ -243,6 +260,9 @@ export class OperatorMetrics {
       },
       eventHandlerFailed: () => {
         eventErrors.inc();
+      },
+      observeEvents: (recorder) => {
+        this.#recorders.set(name, recorder);
       },
     };
   }

@@ -1,6 +1,7 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import type { Clock, Random } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import { EventRecorder, subjectOf } from '../kube/event-recorder.js';
 import { removeFinalizer } from '../kube/finalizers.js';
 import type { KubeClient } from '../kube/kube-client.js';
 import type { StructuredLogger } from '../kube/logger.js';
@@ -35,6 +36,8 @@ export interface RunnerContext {
   readonly budget: EventLoopBudget;
   readonly logger: StructuredLogger;
   readonly metrics: OperatorMetrics;
+  /** Names this replica in Events. */
+  readonly instance: string;
 }
 
 type ObjectEvent = Exclude<ReflectorEvent<Projected>, { type: 'Synced' }>;
@@ -49,6 +52,8 @@ export class OperatorRunner extends BaseOperator {
   readonly name: string;
   readonly definition: OperatorDefinition;
   readonly pool: WorkerPool;
+  /** Tells people of the operator's objects, in the name of the operator. */
+  readonly events: EventRecorder;
   readonly #context: RunnerContext;
   readonly #metrics: ControllerMetrics;
   readonly #ownWrites: OwnWrites;
@@ -80,6 +85,12 @@ export class OperatorRunner extends BaseOperator {
     this.#metrics = metrics;
     this.#ownWrites = new OwnWrites(() => context.clock.monotonicMs(), options.ownWriteWaitMs);
     this.#store = context.registry.store(options.resource);
+    const { group } = options.resource;
+    this.events = new EventRecorder({
+      ...context,
+      controller: group === '' ? options.name : `${group}/${options.name}`,
+    });
+    metrics.observeEvents(this.events);
     this.#causes = handlesCauses(definition) ? this.#makeCauses() : undefined;
     this.pool = workers(options.name, this.#causes?.reconcile ?? plainReconcile(definition));
   }
@@ -191,6 +202,9 @@ export class OperatorRunner extends BaseOperator {
         ),
       recordWrite: (key, version) => {
         this.recordWrite(key, version);
+      },
+      recordEvent: (object, note) => {
+        this.events.record(subjectOf(this.definition.options.resource, object), note);
       },
       onTerminal: () => {
         this.#metrics.gaveUp();

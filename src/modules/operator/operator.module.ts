@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import {
   type DynamicModule,
   type FactoryProvider,
@@ -137,6 +138,7 @@ function makeContext(options: OperatorModuleOptions, client: KubeClient): Engine
     metrics: new OperatorMetrics(metricsRegistry, clock),
     metricsRegistry,
     elector: makeElector(options, { client, clock, random, logger }),
+    instance: options.leaderElection?.identity ?? `${hostname()}-${process.pid}`,
     options: { ...DEFAULT_ENGINE_OPTIONS, ...withoutUndefined(options) },
   });
 }

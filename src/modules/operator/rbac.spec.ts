@@ -56,6 +56,7 @@ describe('rbacRules', () => {
 
   it('adds up several operators, and what handlers of causes write themselves', () => {
     expect(rbacRules([B])).toEqual([
+      { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
       { apiGroups: ['example.com'], resources: ['widgets'], verbs: ['get', 'list', 'watch', 'patch'] },
       { apiGroups: ['example.com'], resources: ['widgets/status'], verbs: ['patch'] },
     ]);

@@ -1,4 +1,5 @@
 import type { ResourceType } from '../kube/resource.js';
+import { CLUSTER_EVENTS, EVENTS } from '../kube/event-recorder.js';
 import { LEASES } from '../kube/lease-lock.js';
 import { resourceName } from '../kube/resource-path.js';
 import { declaredHandlers, declaredOptions } from './operator.decorators.js';
@@ -28,8 +29,8 @@ export interface Right {
 
 const READ = ['get', 'list', 'watch'] as const;
 /**
- * What an operator must be allowed: to read what it watches, to write its finalizer and status where it has handlers for them, and what it
- * declares as `access`.
+ * What an operator must be allowed: to read what it watches, to write its finalizer, status and Events where it has handlers of causes, and
+ * what it declares as `access`.
  */
 export function rightsOf({
   options,
@@ -49,6 +50,9 @@ export function rightsOf({
   if (handlesCauses({ handlers })) {
     add(options.resource, ['patch'], options);
     if (options.progress !== 'memory') add(options.resource, ['patch'], options, 'status');
+    // Handlers of causes tell people of their objects, and so does the engine where one gave up.
+    if (options.resource.namespaced) add(EVENTS, ['create'], options);
+    else rights.push({ group: EVENTS.group, resource: EVENTS.plural, verb: 'create', namespace: CLUSTER_EVENTS });
   }
   for (const { resource, verbs, subresource } of options.access ?? []) add(resource, verbs, options, subresource);
   return unique(rights);

@@ -12,15 +12,23 @@ import { toEpochMs } from '../../datapath/instant.js';
 import type { PodObservation } from '../../datapath/pod-observation.js';
 import { isFinal } from '../../datapath/result-state.js';
 import type { ResultState } from '../../datapath/result-state.js';
+import type { Outcome } from '../../datapath/vocabulary.js';
 import { SETTINGS } from '../../settings/settings.js';
 import type { Settings } from '../../settings/settings.js';
 import { systemClock } from '../kube/clock.js';
 import { addFinalizer, removeFinalizer } from '../kube/finalizers.js';
-import { isAlreadyExists, isConflict, isKubeApiError, isNotFound } from '../kube/kube-api-error.js';
+import {
+  isAlreadyExists,
+  isConflict,
+  isKubeApiError,
+  isNamespaceTerminating,
+  isNotFound,
+} from '../kube/kube-api-error.js';
 import { KubeClient } from '../kube/kube-client.js';
 import { formatKey } from '../kube/resource.js';
 import type { KubeObject, ObjectKey, ReflectorEvent, ResourceType, Store } from '../kube/resource.js';
 import {
+  EVENTS,
   InjectStore,
   OnEvent,
   Operator,
@@ -30,7 +38,13 @@ import {
   Reconcile,
   watch,
 } from '../operator/index.js';
-import type { OperatorOptions, ReconcileOutcome, ReconcileRequest, ReconcileResult } from '../operator/index.js';
+import type {
+  EventSubject,
+  OperatorOptions,
+  ReconcileOutcome,
+  ReconcileRequest,
+  ReconcileResult,
+} from '../operator/index.js';
 import { NAMESPACES, projectNamespace } from '../pods/namespace.resource.js';
 import type { NamespaceView } from '../pods/namespace.resource.js';
 import { podSelection } from '../pods/pod-selection.js';
@@ -52,6 +66,11 @@ const NAME = 'datapath-result';
 /** How often the API server is asked for a Pod that isn't watched: half its age, within these bounds. Milliseconds. */
 const MIN_ASK_MS = 5_000;
 const MAX_ASK_MS = 300_000;
+/**
+ * After how long a write is tried again that lost against one the cache doesn't show yet: the longest backoff of a watch, milliseconds. The
+ * watch brings the other write and runs the key; a shorter time makes each Pod ask again and again while the watch is cut.
+ */
+const CACHE_BEHIND_MS = 30_000;
 const UID_AT = resultName('').length;
 
 /** What is read and never reconciled: namespaces and runs say whose a Pod is, and owners how many there should be. */
@@ -78,6 +97,7 @@ const READ_ONLY = [
     { resource: DATAPATH_RESULTS, verbs: ['create', 'patch'] },
     { resource: DATAPATH_RUNS, verbs: ['create'] },
     { resource: DATAPATH_RESULTS, subresource: 'status', verbs: ['patch'] },
+    { resource: EVENTS, verbs: ['create'] },
   ],
 })
 @Injectable()
@@ -237,7 +257,7 @@ export class DatapathResultReconciler {
       });
     } catch (error) {
       // The cache is behind: the watch will bring it, and its event runs this key again.
-      if (isAlreadyExists(error)) return { requeueAfterMs: 1_000 };
+      if (isAlreadyExists(error)) return { requeueAfterMs: CACHE_BEHIND_MS };
       if (this.#namespaceIsEnding(error)) return this.#giveUp(state, error);
       throw error;
     }
@@ -311,8 +331,9 @@ export class DatapathResultReconciler {
   }
 
   async #writeStatus(state: ResultState, stored: ResultView, request: ReconcileRequest): Promise<ReconcileOutcome> {
+    const before = stored.state?.outcome;
     const status = toStatus(state, stored, this.#clock.epochNs());
-    return this.#patch(
+    const outcome = await this.#patch(
       stored,
       {
         metadata: { resourceVersion: stored.resourceVersion },
@@ -322,6 +343,21 @@ export class DatapathResultReconciler {
       request,
       'status',
     );
+    // A request that lost against another one is made again.
+    if (outcome === undefined && before !== state.outcome) this.#tellOf(state, before);
+    return outcome;
+  }
+
+  /** What `kubectl describe pod` shows of a measurement that failed, or that became ready after all. */
+  #tellOf({ namespace, name, uid, outcome, failure }: ResultState, before: Outcome | undefined): void {
+    const pod: EventSubject = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+    if (outcome === 'Failed' && failure !== undefined) {
+      const message = `The datapath is not ready: ${failure.message}`;
+      this.engine.recordEvent(NAME, pod, { type: 'Warning', reason: failure.class, action: 'Measuring', message });
+    } else if (outcome === 'Ready' && before === 'Failed') {
+      const message = 'The datapath became ready after its measurement had failed';
+      this.engine.recordEvent(NAME, pod, { type: 'Normal', reason: 'DatapathReady', action: 'Measuring', message });
+    }
   }
 
   /** The Pod's labels were changed: the result's follow, so that selectors find it by what the Pod says. */
@@ -355,7 +391,7 @@ export class DatapathResultReconciler {
     } catch (error) {
       if (!isConflict(error)) throw error;
       this.#logger.debug('a write lost against another one, and follows on a fresh read', { result: request.key });
-      return { requeueAfterMs: 1_000 };
+      return { requeueAfterMs: CACHE_BEHIND_MS };
     }
   }
 
@@ -398,11 +434,7 @@ export class DatapathResultReconciler {
   #namespaceIsEnding(error: unknown): boolean {
     // A 404 may also mean that the resource itself isn't served (any more): that passes, or is for somebody to mend.
     if (isNotFound(error) && isKubeApiError(error)) return error.status?.details?.kind === 'namespaces';
-    return (
-      isKubeApiError(error) &&
-      error.code === 403 &&
-      (error.status?.details?.causes ?? []).some((cause) => cause.reason === 'NamespaceTerminating')
-    );
+    return isNamespaceTerminating(error);
   }
 }
 

@@ -21,12 +21,14 @@ import { KubeClient } from '../kube/kube-client.js';
 import type { KubeObject, ReflectorEvent, Store } from '../kube/resource.js';
 import {
   difference,
+  EVENTS,
   InjectStore,
   OnEvent,
   Operator,
   OperatorEngine,
   PermanentError,
   Reconcile,
+  subjectOf,
   watch,
 } from '../operator/index.js';
 import type { OperatorOptions, ReconcileOutcome, ReconcileRequest } from '../operator/index.js';
@@ -46,6 +48,7 @@ import { RunMembership } from './run-membership.js';
 import { RunPace } from './run-pace.js';
 import { planRun } from './run-plan.js';
 import type { Overlap } from './run-plan.js';
+import { noteOf } from './run-note.js';
 import { instantText } from './run-status.js';
 import { isHeld, projectRun } from './run-view.js';
 import type { RunView } from './run-view.js';
@@ -78,6 +81,7 @@ interface Batch {
     { resource: DATAPATH_RUNS, subresource: 'status', verbs: ['patch'] },
     // Deletion is the retention's: see RetentionService.
     { resource: DATAPATH_RESULTS, verbs: ['patch', 'delete'] },
+    { resource: EVENTS, verbs: ['create'] },
   ],
 })
 @Injectable()
@@ -181,6 +185,8 @@ export class DatapathRunReconciler {
     }
     this.#pace.wrote(run.name, this.#clock.monotonicMs());
     this.engine.recordWrite(RUN_OPERATOR, request.key, written.metadata.resourceVersion ?? '');
+    const note = noteOf(run.status, status);
+    if (note !== undefined) this.engine.recordEvent(RUN_OPERATOR, subjectOf(DATAPATH_RUNS, written), note);
     // Its event runs this key again: what was folded is let go then.
     return plan.againInMs === undefined || plan.againInMs === 0 ? undefined : { requeueAfterMs: plan.againInMs };
   }
