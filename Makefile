@@ -77,8 +77,11 @@ test-mutations: node_modules control-plane ## Break our own code once for each i
 	@node_modules/.bin/tsx tools/mutations/main.ts $(ARGS)
 
 .PHONY: soak
-soak: node_modules build control-plane ## Let Pods come and go for MINUTES=10, watch heap, sockets and requests (SEED=n repeats)
-	@MINUTES=$(MINUTES) node_modules/.bin/tsx test/soak/main.ts
+soak: node_modules build control-plane ## Let Pods come and go for MINUTES=10, watch heap, sockets and requests (SEED=n repeats); then a fifth of that for the operator model
+	@status=0; MINUTES=$(MINUTES) node_modules/.bin/tsx test/soak/main.ts || status=1; \
+	$(CONTROL_PLANE) build --controller-manager >&2; \
+	MODEL_SECONDS=$$(( $(MINUTES) * 12 )) $(CONTROL_PLANE) run --copies 1 -- $(JEST) --maxWorkers=1 test/integration/operator-model.spec.ts || status=1; \
+	exit $$status
 
 .PHONY: proof-runs
 proof-runs: node_modules build ## Prove that four runs keep their numbers: namespaces deleted, controller killed (PODS=14000 KILLS=20 SEED=n)
@@ -88,6 +91,10 @@ proof-runs: node_modules build ## Prove that four runs keep their numbers: names
 .PHONY: bench
 bench: node_modules build control-plane ## Measure the controller on real parts (BENCH=idle,burst,query,clients,visible,stored RUNS=1 BASELINE=program; see docs/performance.md)
 	@node_modules/.bin/tsx test/bench/main.ts
+
+.PHONY: bench-reflector
+bench-reflector: node_modules control-plane ## Measure the cache of Pods: handshakes, blocks of the event loop, bytes for each Pod, events/s (PODS=20000)
+	@PODS=$(if $(filter command line environment,$(origin PODS)),$(PODS),20000) node --expose-gc --no-warnings --import tsx test/bench/reflector-bench.ts
 
 .PHONY: bench-reporter
 bench-reporter: node_modules build ## Measure the reporter: exec to first probe, memory, CPU
