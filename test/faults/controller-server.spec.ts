@@ -2,7 +2,12 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import { CONTROLLER_NAMESPACE, CONTROLLER_SERVICE_ACCOUNT, createPod } from '../../tools/controller/deployment.js';
+import {
+  CONTROLLER_NAMESPACE,
+  CONTROLLER_SERVICE_ACCOUNT,
+  createPod,
+  prepareWorkloadNamespace,
+} from '../../tools/controller/deployment.js';
 import { ControllerWorld, pause } from '../support/controller-world.js';
 import { eventually } from '../support/kube-fixtures.js';
 import { Starvation } from '../support/starvation.js';
@@ -122,6 +127,8 @@ describe('The invariants hold for a controller whose token', () => {
       leaderElect: false,
       kubeconfig: async (plane, folder) => {
         tokenFile = join(folder, 'token');
+        // Pods need a service account.
+        await prepareWorkloadNamespace(plane, CONTROLLER_NAMESPACE);
         const token = await nextToken(plane);
         writeToken(token);
         const file = await plane.kubeconfigFor({ token });

@@ -88,9 +88,14 @@ export class ControllerWorld {
     const plane = await startControlPlane({ progress: () => undefined });
     const users = connect({ kubeconfig: plane.kubeconfig });
     const world = new ControllerWorld(plane, users, mkdtempSync(join(tmpdir(), 'controller-faults-')), options);
-    await applyManifests(plane);
-    for (let index = 0; index < (options.replicas ?? 1); index++) await world.#add(index);
-    for (const { process } of world.subjects) await process.ready(RECOVERY_MS);
+    try {
+      await applyManifests(plane);
+      for (let index = 0; index < (options.replicas ?? 1); index++) await world.#add(index);
+      for (const { process } of world.subjects) await process.ready(RECOVERY_MS);
+    } catch (error) {
+      await world.stop();
+      throw error;
+    }
     return world;
   }
 

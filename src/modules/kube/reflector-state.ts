@@ -4,6 +4,8 @@
 export interface Memory {
   /** Failures since the last healthy watch: the exponent of the backoff. */
   readonly failures: number;
+  /** Whether an expired version led to a list at once since the last healthy watch: the next one waits for the backoff. */
+  readonly listedAtOnce: boolean;
   /** Failures in a row that may be the fault of the version that is resumed from. */
   readonly versionFailures: number;
   /** Streamed lists that failed in a row without being refused. */

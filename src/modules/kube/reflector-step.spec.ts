@@ -174,6 +174,13 @@ describe('watching', () => {
     expect(machine.after(80_000).feed(tick('silence')).state.name).toBe('waiting');
   });
 
+  it('lists again at once when its version expired while the server could not be reached', () => {
+    const machine = watching();
+    for (let time = 0; time < 4; time++) machine.feed(failed('transport'), tick('backoff'));
+    machine.feed(failed('expired', { code: 410 }));
+    expect(machine.effects).toContainEqual({ do: 'setTimer', timer: 'backoff', delayMs: 0 });
+  });
+
   it('lists again at once when its version expired, and after a backoff when that happens again', () => {
     const machine = watching().feed(failed('expired', { code: 410 }));
     expect(machine.backoff).toBe(0);

@@ -21,7 +21,8 @@ import type {
  * - The version never comes from a listed object, only from the list itself, a live object or a bookmark.
  * - After a failure the next request waits for the backoff, and the backoff starts anew only after a healthy watch: however the
  *   server fails, requests stay bounded.
- * - An expired version leads to a list, at once the first time.
+ * - An expired version leads to a list, at once the first time after a healthy watch, however many failures came in between: what comes and goes until
+ *   the list is never seen.
  *
  * Assumptions: the shell feeds inputs in the order in which things happened, feeds nothing of a request after `abort`, and
  * carries out effects in order.
@@ -67,6 +68,7 @@ export function initialState(settings: ReflectorSettings): ReflectorState {
     name: 'idle',
     memory: {
       failures: 0,
+      listedAtOnce: false,
       versionFailures: 0,
       streamFailures: 0,
       streamRefused: !settings.streamInitialList,
@@ -185,7 +187,7 @@ function onEnded(state: ReflectorState, context: StepContext, settings: Reflecto
   if (state.name === 'watching') {
     const lived = context.now - state.stream.openedAt;
     if (lived >= FULL_LIFE * state.stream.timeoutMs) {
-      const memory = lived >= settings.healthyAfterMs ? { ...state.memory, failures: 0 } : state.memory;
+      const memory = lived >= settings.healthyAfterMs ? healthyAgain(state.memory) : state.memory;
       const next = startWatch(memory, state.version, context, settings);
       return { state: next.state, effects: [{ do: 'countRestart', reason: 'timeout' }, ...next.effects] };
     }
@@ -220,7 +222,7 @@ function onWatchFailed(
 ): Step {
   const healthy = context.now - state.stream.openedAt >= settings.healthyAfterMs;
   const blamed = blamesVersion(failure) ? state.memory.versionFailures + 1 : state.memory.versionFailures;
-  const memory = { ...state.memory, versionFailures: blamed, failures: healthy ? 0 : state.memory.failures };
+  const memory = { ...(healthy ? healthyAgain(state.memory) : state.memory), versionFailures: blamed };
   const versionLost = failure.reason === 'expired' || failure.reason === 'rewound';
   if (versionLost || blamed >= settings.versionFailures) {
     const relist = wait({ ...memory, versionFailures: 0 }, { act: 'list' }, failure, 'relist', context, settings);
@@ -242,6 +244,10 @@ function onStreamFailed(
   }
   const memory = { ...state.memory, streamFailures: state.memory.streamFailures + 1 };
   return wait(memory, { act: 'list' }, failure, 'relist', context, settings);
+}
+
+function healthyAgain(memory: Memory): Memory {
+  return { ...memory, failures: 0, listedAtOnce: false };
 }
 
 /** Whether resuming from the same version may fail for ever in the same way. */
@@ -309,14 +315,14 @@ function wait(
   settings: ReflectorSettings,
 ): Step {
   const { now, random } = context;
-  const atOnce = failure.reason === 'expired' && memory.failures === 0;
+  const atOnce = failure.reason === 'expired' && !memory.listedAtOnce;
   const delay = backoffMs(settings.backoff, memory.failures, random);
   // The server's own wish counts where it is longer; chance keeps all who were told the same from coming back together.
   const asked = (failure.retryAfterMs ?? 0) * (1 + settings.backoff.jitter * random);
   const delayMs = atOnce ? 0 : Math.max(delay, asked);
   const state: ReflectorState = {
     name: 'waiting',
-    memory: { ...memory, failures: memory.failures + 1 },
+    memory: { ...memory, failures: memory.failures + 1, listedAtOnce: memory.listedAtOnce || atOnce },
     next,
     until: now + delayMs,
   };
