@@ -210,6 +210,7 @@ export class ControllerWorld {
       seconds: happened.reduce((sum, { from, to }) => sum + (to - from), 0) / 1000 / times,
       pods: counts.pods,
       writesPerPod: counts.writes / counts.pods,
+      mostWrites: Math.max(counts.mostWritesPerPod, counts.mostWritesPerInterruptedPod),
       requestsPerMinute: counts.mostRequestsPerMinute,
       leaderChanges: counts.leaderChanges,
       broken: new Set(verdict.violations.map(({ invariant }) => invariant)).size,
