@@ -20,7 +20,7 @@ interface Part {
 export function controllerRole(): string {
   return clusterRole('datapath-controller', 'controller', [
     {
-      reason: 'What the operators declare: they read Pods and their owners, and write results.',
+      reason: 'What the operators declare: they read Pods and their owners, write results, and tell people by Events.',
       rules: rbacRules([DatapathResultReconciler, DatapathRunReconciler]),
     },
     {
