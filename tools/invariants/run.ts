@@ -7,6 +7,9 @@ const LINGER_MS = 30_000;
 /** The watches of a process that was killed end one after the other, within this many milliseconds. */
 const ENDS_WITHIN_MS = 1_000;
 
+/** A watch that ended within so many milliseconds told nothing but that its version is too old: the list after it counts. */
+const BRIEF_MS = 1_000;
+
 export class Run {
   /** Pods with a reporter, in order of creation. */
   readonly pods: readonly PodHistory[];
@@ -88,6 +91,7 @@ export class Run {
   wasSeen(pod: PodHistory): boolean {
     const gone = pod.deletedAt ?? Number.POSITIVE_INFINITY;
     return this.history.watches.some((watch) => {
+      if ((watch.to ?? Number.POSITIVE_INFINITY) - watch.from < BRIEF_MS) return false;
       if (watch.selector || (watch.namespace !== undefined && watch.namespace !== pod.namespace)) return false;
       const since = Math.max(watch.from, pod.createdAt);
       if (since > Math.min(gone, watch.to ?? Number.POSITIVE_INFINITY)) return false;
