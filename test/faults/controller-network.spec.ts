@@ -64,6 +64,8 @@ describe('The invariants hold for a controller on a bad network', () => {
         await pause(20_000);
         proxy.resume();
       },
+      // A lease can't call back what is under way; the version that each write names makes it harmless.
+      arrivesLate: true,
     });
   });
 

@@ -60,6 +60,8 @@ export interface Ordeal {
   readonly processes?: number;
   /** Default 0. */
   readonly leaderChanges?: number;
+  /** Whether writes that were sent in time may arrive after the lease has expired: then `Fenced` isn't judged. Default false. */
+  readonly arrivesLate?: boolean;
   /** How long the controllers may take until they work again, milliseconds. Default 60 s. */
   readonly recoveryMs?: number;
 }
@@ -199,7 +201,7 @@ export class ControllerWorld {
         deletions: SLOTS,
         controllers: intended.processes ?? this.subjects.length,
         leaderChanges: intended.leaderChanges ?? 0,
-        leaderElection: leaderElect,
+        leaderElection: leaderElect && intended.arrivesLate !== true,
         namespaces: [namespace],
         since,
         atRest: true,
