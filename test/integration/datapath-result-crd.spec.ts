@@ -13,7 +13,7 @@ import { serveDefinition } from '../support/definitions.js';
 
 const CRD = fileURLToPath(new URL('../../config/crd/datapath.observer_datapathresults.yaml', import.meta.url));
 /** Spec and status of an ordinary result, all seven milestones and three conditions included, as JSON. */
-const MAX_ORDINARY_BYTES = 1143;
+const MAX_ORDINARY_BYTES = 1162;
 const CREATED = instantOf('2026-03-01T10:00:00.123Z');
 
 type Result = KubeObject & { readonly spec: object; readonly status?: object };
