@@ -123,9 +123,15 @@ export class HandMadeLog {
     this.#add({
       ...(by === 'somebody' ? {} : this.#by(by)),
       verb,
-      objectRef: { resource: 'datapathresults', namespace: 'x', name, apiGroup: 'datapath.observer' },
+      objectRef: {
+        resource: 'datapathresults',
+        namespace: 'x',
+        name,
+        apiGroup: 'datapath.observer',
+        ...(verb === 'patch' && story.status !== undefined ? { subresource: 'status' } : {}),
+      },
       responseStatus: { code },
-      ...(story.metadataOnly === true ? { requestObject: said } : {}),
+      ...(story.metadataOnly === true || code >= 500 ? { requestObject: said } : {}),
       responseObject:
         code >= 300 || verb === 'delete'
           ? { kind: 'Status' }

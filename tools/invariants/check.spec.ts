@@ -341,6 +341,18 @@ describe('Conserved', () => {
     expect(formatVerdict(verdict).at(-1)).toContain('1 runs (3 writes, 1 results archived)');
   });
 
+  it('holds where the log gave a creation and an end up, since their authors were killed, though both are stored', () => {
+    const log = story();
+    const spec = { podRef: { uid: 'c' }, runName: 'r' };
+    log.pod('create', 'c').pod('patch', 'c', { annotations: { [STARTED_AT]: at(1), [READY_AT]: at(2) } });
+    log.result('create', { podUid: 'c', spec, code: 504 });
+    log.result('patch', { podUid: 'c', spec: null, status: status('Started'), metadataOnly: true });
+    log.result('patch', { podUid: 'c', spec: null, status: value(40), code: 504 });
+    log.run('r', summary([20, 30, 40])).pass(6);
+    expect(verdictOf(log)).toEqual([]);
+    expect(verdictOf(log.run('r', summary([20, 30])))).toContain('Conserved: run r: it says pods 2, its results say 3');
+  });
+
   it('is broken by a summary that its results do not say', () => {
     const wrong = { ...summary([20, 30]), metrics: numbers([20, 31]) };
     expect(verdictOf(story().run('r', wrong))).toEqual([

@@ -7,6 +7,7 @@
  */
 import { actorOf, epochMsOf, isWrite, succeeded } from './audit-event.js';
 import type { AuditEvent } from './audit-event.js';
+import { GivenUpWrites } from './given-up-writes.js';
 import { carriesReporter, objectOf } from './objects.js';
 import type { LeaseObject, PodObject, ResultObject, RunObject } from './objects.js';
 
@@ -143,6 +144,7 @@ export class HistoryBuilder {
   readonly #runs = new Map<string, RunHistory>();
   readonly #runsElsewhere = new Set<string>();
   readonly #attempts: WriteAttempt[] = [];
+  readonly #givenUp = new GivenUpWrites();
   readonly #leaseWrites: LeaseWrite[] = [];
   readonly #watches = new Map<string, PodWatch>();
   readonly #actors = new Map<string, ActorHistory>();
@@ -188,7 +190,11 @@ export class HistoryBuilder {
   build(): History {
     for (const result of this.#results.values()) {
       result.versions.sort((a, b) => a.version - b.version);
-      completeVersions(result.versions);
+      const { createdAt, key, versions } = result;
+      completeVersions(versions, createdAt === undefined ? this.#givenUp.creationOf(key) : undefined);
+      const last = versions.at(-1);
+      const after = last === undefined ? undefined : this.#givenUp.statusAfter(key, last);
+      if (after !== undefined) versions.push(after);
     }
     for (const run of this.#runs.values()) run.versions.sort((a, b) => a.version - b.version);
     return {
@@ -289,7 +295,10 @@ export class HistoryBuilder {
       const code = event.responseStatus?.code ?? 0;
       this.#attempts.push({ key, actor: actorOf(event), receivedAt, at, verb: event.verb, code });
     }
-    if (!succeeded(event)) return;
+    if (!succeeded(event)) {
+      if (byController) this.#givenUp.add(key, event);
+      return;
+    }
     const deletes = event.verb === 'delete' || event.verb === 'deletecollection';
     const object = resultIn(event);
     if (deletes && object === undefined) {
@@ -388,11 +397,15 @@ function resultIn(event: AuditEvent): ResultObject | undefined {
 
 const PATCHED = 'Patched';
 
-/** Puts patches on top of the versions before them, as the API server did. */
-function completeVersions(versions: ResultVersion[]): void {
+/**
+ * Puts patches on top of the versions before them, as the API server did.
+ *
+ * @param creation what the first version stands on, where the log has no creation that succeeded
+ */
+function completeVersions(versions: ResultVersion[], creation: Partial<ResultObject> | undefined): void {
   for (const [i, version] of versions.entries()) {
     if (version.object.kind !== PATCHED) continue;
-    const before = versions[i - 1]?.object;
+    const before = i === 0 ? creation : versions[i - 1]?.object;
     const object = {
       kind: 'DatapathResult',
       metadata: version.object.metadata,

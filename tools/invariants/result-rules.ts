@@ -29,8 +29,7 @@ export function unique(run: Run): string[] {
 export function firstWins(run: Run): string[] {
   return eachStep(run, (before, after, result) => {
     const broken: string[] = [];
-    // A creation whose author was killed is logged as given up, though it may be stored: then the log has no spec until an answer shows it.
-    if (before.object.spec !== undefined && !isDeepStrictEqual(before.object.spec, after.object.spec)) {
+    if (!isDeepStrictEqual(before.object.spec, after.object.spec)) {
       const [was, is] = [before, after].map(({ object }) => JSON.stringify(object.spec));
       broken.push(`${result.key}: spec changed from ${was} to ${is} (version ${before.version} to ${after.version})`);
     }
