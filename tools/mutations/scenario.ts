@@ -74,7 +74,7 @@ export async function playScenario(plane: ControlPlane, options: ScenarioOptions
 /** @returns how many Pods there were */
 async function play(story: Story, contended: boolean): Promise<number> {
   for (let i = 0; i < PENDING; i++) await story.create(`pending-${i}`);
-  for (const name of ['prompt', 'late', 'gone']) await story.create(name);
+  for (const name of ['prompt', 'late', 'gone', 'left']) await story.create(name);
   const now = (): string => new Date().toISOString();
   const firstStart = now();
   await story.annotate('prompt', { 'datapath.observer/started-at': firstStart });
@@ -88,7 +88,8 @@ async function play(story: Story, contended: boolean): Promise<number> {
     }),
   });
   await story.until('late', (result) => result.status?.outcome === 'Failed');
-  await story.delete('gone');
+  // The result of one is deleted later on; that of the other stays to tell the end.
+  for (const name of ['gone', 'left']) await story.delete(name);
   await story.annotate('prompt', { 'datapath.observer/ready-at': now() });
   await story.annotate('late', {
     'datapath.observer/started-at': now(),
@@ -99,9 +100,10 @@ async function play(story: Story, contended: boolean): Promise<number> {
   await story.until('late', (result) => result.status?.outcome === 'Ready');
   await story.until('prompt', (result) => result.status?.outcome === 'Ready');
   await story.until('gone', (result) => result.status?.outcome === 'Aborted');
+  await story.until('left', (result) => result.status?.outcome === 'Aborted');
   await story.deleteResult('gone');
   await pause(QUIET_MS);
-  return PENDING + 3 + (contended ? STREAM : 0);
+  return PENDING + 4 + (contended ? STREAM : 0);
 }
 
 class Story {
