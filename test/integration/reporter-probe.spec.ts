@@ -43,7 +43,7 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
 
   it('is ready at the first answer of a TCP target', async () => {
     const { port } = keep(await tcpTarget());
-    const { code, report } = await run({ PROBE_TARGET: `127.0.0.1:${port}` });
+    const { code, report } = await run({ PROBE_TARGET: `127.0.0.1:${port}`, PROBE_INTERVAL: '10s' });
     expect([code, report.state, report.attempts, report.target]).toEqual([0, 'Ready', 1, `tcp://127.0.0.1:${port}`]);
     expect(report.phases).toEqual({ connectMs: expect.any(Number) as number });
   });
@@ -256,7 +256,10 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
   it('is ready when the last of several targets answers', async () => {
     const first = keep(await tcpTarget());
     const port = await closedPort();
-    const reporter = sandbox.start(build, { PROBE_TARGET: `127.0.0.1:${first.port}, tcp://127.0.0.1:${port}` });
+    const reporter = sandbox.start(build, {
+      PROBE_TARGET: `127.0.0.1:${first.port}, tcp://127.0.0.1:${port}`,
+      PROBE_INTERVAL: '500ms',
+    });
     await eventually(() => (sandbox.report()?.errors?.refused ?? 0) > 0, 'a refusal');
     const openedAt = Date.now();
     keep(await tcpTarget(undefined, port));
