@@ -221,7 +221,8 @@ describe('The life of an engine against a real API server', () => {
     running = await runOperators([Gardener], { ready: false, kubeconfig: user.kubeconfig });
     await expect(running.engine.ready()).rejects.toThrow(
       `rights are missing: "gardener" may not: patch widgets.operator.test in namespace ${namespace}, ` +
-        `patch widgets.operator.test/status in namespace ${namespace}, create configmaps in namespace ${namespace}, ` +
+        `patch widgets.operator.test/status in namespace ${namespace}, ` +
+        `create events.events.k8s.io in namespace ${namespace}, create configmaps in namespace ${namespace}, ` +
         `delete configmaps in namespace ${namespace}.`,
     );
     await running.stop();
@@ -229,6 +230,7 @@ describe('The life of an engine against a real API server', () => {
     await user.grant([
       { apiGroups: ['operator.test'], resources: ['widgets'], verbs: ['get', 'list', 'watch', 'patch'] },
       { apiGroups: ['operator.test'], resources: ['widgets/status'], verbs: ['patch'] },
+      { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
       { apiGroups: [''], resources: ['configmaps'], verbs: ['create', 'delete'] },
     ]);
     running = await runOperators([Gardener], { kubeconfig: user.kubeconfig });
