@@ -190,6 +190,7 @@ export class ControllerWorld {
     await pause(3_000);
     await churn.stop();
     await eventually('every Pod is told', () => this.#isTold(namespace), recoveryMs);
+    await eventually('nothing waits for another try', async () => (await this.#failing()) === 0, recoveryMs);
     await pause(QUIET_MS);
     const sampler = new AnswerSampler([], namespace);
     for (const { process } of this.subjects) await sampler.ask(process.url);
@@ -237,6 +238,11 @@ export class ControllerWorld {
     });
     this.subjects.push({ process, proxy });
     process.start();
+  }
+
+  async #failing(): Promise<number> {
+    const counts = await Promise.all(this.subjects.map((subject) => this.metric('operator_failing_keys', '', subject)));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** Whether each living Pod has a result, and each result whose Pod is gone says how it ended. */

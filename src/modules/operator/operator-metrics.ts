@@ -114,6 +114,10 @@ export class OperatorMetrics {
       (pool) => pool.active,
     ]);
     this.#observed(registry, 'workqueue_depth', 'Current depth of workqueue', ['name', (pool) => pool.queue.depth]);
+    this.#observed(registry, 'operator_failing_keys', 'Keys whose last run failed, and that run again', [
+      'controller',
+      (pool) => pool.queue.failing,
+    ]);
     this.#observed(
       registry,
       'workqueue_unfinished_work_seconds',

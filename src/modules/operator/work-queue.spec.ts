@@ -63,8 +63,10 @@ describe('WorkQueue', () => {
     expect(delays).toEqual([
       500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000,
     ]);
+    expect(bench.queue.failing).toBe(1);
     bench.queue.add('a');
     bench.run();
+    expect(bench.queue.failing).toBe(0);
     bench.random = 0.999;
     bench.queue.add('a');
     bench.take();

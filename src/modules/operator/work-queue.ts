@@ -121,6 +121,7 @@ export class WorkQueue {
   #order = 0;
   #sinceBackground = 0;
   #running = 0;
+  #failing = 0;
   #adds = 0;
   #retries = 0;
 
@@ -142,6 +143,11 @@ export class WorkQueue {
 
   get delayed(): number {
     return this.#liveDelays;
+  }
+
+  /** Keys whose last run failed, and that run again. */
+  get failing(): number {
+    return this.#failing;
   }
 
   /** Keys that hold memory now. */
@@ -198,6 +204,7 @@ export class WorkQueue {
       options.delayMs ?? backoffMs(this.#settings.backoff, entry.failures, this.#random()),
       options.minimumMs ?? 0,
     );
+    if (entry.failures === 0) this.#failing += 1;
     entry.failures += 1;
     this.#retries += 1;
     if (entry.lane === undefined && !entry.dirty) entry.reason = 'retry';
@@ -240,7 +247,7 @@ export class WorkQueue {
   forget(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    entry.failures = 0;
+    this.#settle(entry);
     this.#free(entry);
   }
 
@@ -260,7 +267,7 @@ export class WorkQueue {
       if (entry.lane !== undefined) this.#listOf(entry.lane).remove(entry);
       entry.lane = undefined;
       entry.dirty = false;
-      entry.failures = 0;
+      this.#settle(entry);
       entry.ownDue = NONE;
       entry.triggerDue = NONE;
       this.#free(entry);
@@ -315,6 +322,11 @@ export class WorkQueue {
     if (this.#live.size > 0 && this.#sinceBackground < this.#settings.backgroundEvery) return this.#live.shift();
     this.#sinceBackground = 0;
     return this.#background.shift();
+  }
+
+  #settle(entry: Entry): void {
+    if (entry.failures > 0) this.#failing -= 1;
+    entry.failures = 0;
   }
 
   #free(entry: Entry): void {

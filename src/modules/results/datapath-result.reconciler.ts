@@ -105,6 +105,8 @@ export class DatapathResultReconciler {
   readonly #logger = new Logger(DatapathResultReconciler.name);
   readonly #clock = systemClock;
   readonly #changeTimes = new ChangeTimes();
+  /** Keys that can't go on before the cache knows their namespace. */
+  readonly #awaitingNamespace = new Map<string, Set<string>>();
   readonly #tracker: ResultTracker;
 
   constructor(
@@ -174,7 +176,10 @@ export class DatapathResultReconciler {
   /** What no result can be made of any more is forgotten, or it would count in its run beside what the run keeps. */
   @OnEvent(NAMESPACES)
   onNamespace(event: ReflectorEvent<NamespaceView>): void {
-    if (event.type === 'Synced' || event.type === 'Deleted' || !event.object.terminating) return;
+    if (event.type === 'Synced') return;
+    for (const key of this.#awaitingNamespace.get(event.object.name) ?? []) this.engine.enqueue(NAME, key);
+    this.#awaitingNamespace.delete(event.object.name);
+    if (event.type === 'Deleted' || !event.object.terminating) return;
     for (const pod of this.pods.values()) {
       if (pod.namespace !== event.object.name || this.index.get(pod.uid) === undefined) continue;
       if (this.results.get(keyOf(pod.namespace, pod.uid)) === undefined) this.#tracker.drop(pod.uid);
@@ -243,11 +248,7 @@ export class DatapathResultReconciler {
     let state = known;
     let created: KubeObject;
     try {
-      if (namespace === undefined) {
-        // The watch of namespaces is behind: which run the Pod belongs to can't be said before it tells of this one.
-        await this.client.get(NAMESPACES, { namespace: '', name: known.namespace }, { signal: request.signal });
-        return { requeueAfterMs: 50 };
-      }
+      if (namespace === undefined) return await this.#awaitNamespace(known.namespace, request);
       state = this.#tracker.decideRun(known, pod);
       this.index.put(state);
       await this.membership.ensure(state.runName, request.signal);
@@ -264,6 +265,25 @@ export class DatapathResultReconciler {
     this.engine.recordWrite(NAME, request.key, created.metadata.resourceVersion ?? '');
     // Its event comes by the watch and runs this key again, with the status as the next step.
     return undefined;
+  }
+
+  /**
+   * The watch of namespaces is behind: which run the Pod belongs to can't be said before it tells of this one.
+   *
+   * @throws KubeApiError when there is no such namespace (any more)
+   */
+  async #awaitNamespace(namespace: string, { key, signal }: ReconcileRequest): Promise<ReconcileOutcome> {
+    const waiting = this.#awaitingNamespace.get(namespace) ?? new Set();
+    this.#awaitingNamespace.set(namespace, waiting.add(key));
+    try {
+      await this.client.get(NAMESPACES, { namespace: '', name: namespace }, { signal });
+    } catch (error) {
+      waiting.delete(key);
+      if (waiting.size === 0) this.#awaitingNamespace.delete(namespace);
+      throw error;
+    }
+    // Its event may have come meanwhile.
+    return { requeueAfterMs: this.namespaces.get(namespace) === undefined ? CACHE_BEHIND_MS : 0 };
   }
 
   #giveUp(state: ResultState, cause?: unknown): never {
