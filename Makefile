@@ -97,7 +97,8 @@ bench-reflector: node_modules control-plane ## Measure the cache of Pods: handsh
 	@PODS=$(if $(filter command line environment,$(origin PODS)),$(PODS),20000) node --expose-gc --no-warnings --import tsx test/bench/reflector-bench.ts
 
 .PHONY: bench-reporter
-bench-reporter: node_modules build ## Measure the reporter: exec to first probe, memory, CPU
+bench-reporter: node_modules build ## Measure both builds of the reporter: exec to first probe, memory, CPU
+	@npm run --silent build:reporter:bun >/dev/null
 	@node_modules/.bin/tsx test/bench/reporter-bench.ts
 
 ##@ Deployment (to the cluster of your kubeconfig)
