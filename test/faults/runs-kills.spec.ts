@@ -2,14 +2,10 @@
  * The controller is killed while runs come to their end: what a run said when it was complete is what it says for ever, and what was lost
  * before that never makes a verdict Met.
  */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connect } from '../../src/modules/kube/connect.js';
-import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { describe, expect, it } from '@jest/globals';
 import type { DatapathRunSpec } from '../../src/modules/runs/datapath-run.schema.js';
-import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControllerProcess } from '../../tools/controller/controller-process.js';
 import { proveRuns } from '../proof/proof.js';
-import { controlPlane, eventually, newWorkloadNamespace, resultsOf, startController } from '../support/controller.js';
+import { eventually, newWorkloadNamespace, resultsOf } from '../support/controller.js';
 import { seeded } from '../support/pod-churn.js';
 import {
   createRun,
@@ -25,6 +21,7 @@ import {
   runIsKnown,
   runThat,
 } from '../support/runs.js';
+import { runsWorld } from '../support/runs-world.js';
 
 const PODS = 30;
 const RUN_LABEL = 'datapath.observer/run';
@@ -34,50 +31,37 @@ const SPEC: DatapathRunSpec = {
   objectives: [{ metric: 'datapathDelay', statistic: 'p99', thresholdMs: 60_000 }],
 };
 
-let plane: ControlPlane;
-let client: KubeClient;
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  plane = await controlPlane();
-  client = connect({ kubeconfig: plane.kubeconfig });
-  controller = await startController(plane);
-}, 90_000);
-
-afterAll(async () => {
-  await controller?.kill('SIGTERM');
-  client?.close();
-});
+const world = runsWorld();
 
 /** A run whose Pods have all reported just now. */
 async function reportedRun(purpose: string): Promise<{ readonly name: string; readonly namespace: string }> {
-  const [name, namespace] = [newRunName(purpose), await newWorkloadNamespace(plane, purpose)];
-  await createRun(plane, name, SPEC);
-  await runIsKnown(plane, name);
-  await reportingPods(client, namespace, FATES, { labels: { [RUN_LABEL]: name } });
+  const [name, namespace] = [newRunName(purpose), await newWorkloadNamespace(world.plane, purpose)];
+  await createRun(world.plane, name, SPEC);
+  await runIsKnown(world.plane, name);
+  await reportingPods(world.client, namespace, FATES, { labels: { [RUN_LABEL]: name } });
   return { name, namespace };
 }
 
 /** The controller is killed, the Pods go while none is there, and it comes back. */
 async function killAndLose(namespace: string): Promise<void> {
-  await controller.kill('SIGKILL');
-  await deleteAllPods(plane, namespace);
-  controller.start();
-  await controller.ready(60_000);
+  await world.controller.kill('SIGKILL');
+  await deleteAllPods(world.plane, namespace);
+  world.controller.start();
+  await world.controller.ready(60_000);
 }
 
 describe('a run', () => {
   it('that was complete keeps every number, though the controller is killed and the Pods go in that moment', async () => {
     for (let round = 0; round < 3; round++) {
       const { name, namespace } = await reportedRun('moment');
-      let before = await readRun(plane, name);
-      while (before === undefined || !isComplete(before)) before = await readRun(plane, name);
+      let before = await readRun(world.plane, name);
+      while (before === undefined || !isComplete(before)) before = await readRun(world.plane, name);
       await killAndLose(namespace);
-      const stored = await resultsOf(plane, namespace);
+      const stored = await resultsOf(world.plane, namespace);
       expect(stored.map(({ status }) => status?.outcome)).toEqual(Array.from({ length: PODS }, () => 'Ready'));
-      const answer = await fetch(`${controller.url}/api/v1/runs/${name}`);
+      const answer = await fetch(`${world.controller.url}/api/v1/runs/${name}`);
       expect(await answer.json()).toMatchObject({ ready: PODS, failed: 0, verdict: 'Met' });
-      expect(keptOf((await readRun(plane, name)) ?? before)).toEqual(keptOf(before));
+      expect(keptOf((await readRun(world.plane, name)) ?? before)).toEqual(keptOf(before));
     }
   });
 
@@ -89,13 +73,13 @@ describe('a run', () => {
       const delayMs = random() * 2_500;
       await new Promise((done) => setTimeout(done, delayMs));
       await killAndLose(namespace);
-      const after = await runThat(plane, name, 'is complete', isComplete);
+      const after = await runThat(world.plane, name, 'is complete', isComplete);
       const { ready = 0, failed = 0, verdict, failureClasses = [] } = after.status ?? {};
       const lost = failureClasses.find((one) => one.class === 'ReportLost')?.count ?? 0;
       expect([ready + failed, failed]).toEqual([PODS, lost]);
       expect(verdict).toBe(lost === 0 ? 'Met' : 'Inconclusive');
       await eventually('the results say the same', async () => {
-        const outcomes = (await resultsOf(plane, namespace)).map(({ status }) => status?.outcome);
+        const outcomes = (await resultsOf(world.plane, namespace)).map(({ status }) => status?.outcome);
         return outcomes.filter((outcome) => outcome === 'Ready').length === ready;
       });
       endings.push(`${Math.round(delayMs)} ms: ${ready} kept, ${lost} lost, ${verdict}`);
@@ -104,34 +88,34 @@ describe('a run', () => {
   });
 
   it('whose archive an earlier version stored, without counts that came later, keeps what comes', async () => {
-    const { name, namespace } = await endedRun(plane, client, [{ delayMs: 10 }, 'failed']);
-    await deleteAllResults(plane, namespace);
-    const archived = await runThat(plane, name, 'keeps two', ({ status }) => {
+    const { name, namespace } = await endedRun(world.plane, world.client, [{ delayMs: 10 }, 'failed']);
+    await deleteAllResults(world.plane, namespace);
+    const archived = await runThat(world.plane, name, 'keeps two', ({ status }) => {
       return status?.archive?.results === 2 && status.archive.releasing === undefined;
     });
-    await controller.kill('SIGKILL');
+    await world.controller.kill('SIGKILL');
     const path = `/apis/datapath.observer/v1/datapathruns/${name}/status`;
     const older = JSON.parse(
       JSON.stringify(archived, (key, value: unknown) => (key === 'lost' || key === 'unmeasured' ? undefined : value)),
     ) as object;
-    expect((await plane.request('PUT', path, older)).status).toBe(200);
-    const stored = JSON.stringify((await readRun(plane, name))?.status);
+    expect((await world.plane.request('PUT', path, older)).status).toBe(200);
+    const stored = JSON.stringify((await readRun(world.plane, name))?.status);
     expect(stored).not.toContain('"lost"');
-    controller.start();
-    await controller.ready(30_000);
+    world.controller.start();
+    await world.controller.ready(30_000);
 
-    await reportingPods(client, namespace, [{ delayMs: 30 }], { labels: { [RUN_LABEL]: name }, prefix: 'later' });
+    await reportingPods(world.client, namespace, [{ delayMs: 30 }], { labels: { [RUN_LABEL]: name }, prefix: 'later' });
     await eventually('a result with an end', async () => {
-      return (await resultsOf(plane, namespace))[0]?.status?.outcome === 'Ready';
+      return (await resultsOf(world.plane, namespace))[0]?.status?.outcome === 'Ready';
     });
-    await deleteAllPods(plane, namespace);
-    await deleteAllResults(plane, namespace);
-    const kept = await runThat(plane, name, 'keeps three', ({ status }) => {
+    await deleteAllPods(world.plane, namespace);
+    await deleteAllResults(world.plane, namespace);
+    const kept = await runThat(world.plane, name, 'keeps three', ({ status }) => {
       return status?.archive?.results === 3 && status.archive.releasing === undefined;
     });
     expect(kept.status).toMatchObject({ pods: 3, ready: 2, failed: 1 });
     expect(kept.status?.metrics?.datapathDelay).toMatchObject({ count: 2, sumMs: 40, lost: 0, unmeasured: 0 });
-    expect(await resultCount(plane, namespace)).toBe(0);
+    expect(await resultCount(world.plane, namespace)).toBe(0);
   });
 });
 

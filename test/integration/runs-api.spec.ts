@@ -1,17 +1,11 @@
 /** The calls about runs, asked of a real controller: living, archived and deleted ones. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connect } from '../../src/modules/kube/connect.js';
-import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { StatisticAnswer } from '../../src/modules/api/statistic.schema.js';
 import type { RunComparison, RunDetail, RunsAnswer } from '../../src/modules/runs/runs.schema.js';
-import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControllerProcess } from '../../tools/controller/controller-process.js';
-import { controlPlane, startController } from '../support/controller.js';
 import { deleteAllResults, deleteRun, endedRun, newRunName, runThat } from '../support/runs.js';
+import { runsWorld } from '../support/runs-world.js';
 
-let plane: ControlPlane;
-let client: KubeClient;
-let controller: ControllerProcess;
+const world = runsWorld();
 /** 20 Pods of 10, 20 … 200 ms: one run whose results are there, one whose results are archived. */
 let living: string;
 let archived: string;
@@ -19,30 +13,22 @@ let archived: string;
 let orphan: string;
 
 beforeAll(async () => {
-  plane = await controlPlane();
-  client = connect({ kubeconfig: plane.kubeconfig });
-  controller = await startController(plane);
   const fates = Array.from({ length: 20 }, (_, i) => ({ delayMs: (i + 1) * 10 }));
   const [one, two, three] = await Promise.all([
-    endedRun(plane, client, fates),
-    endedRun(plane, client, fates),
-    endedRun(plane, client, [{ delayMs: 10 }]),
+    endedRun(world.plane, world.client, fates),
+    endedRun(world.plane, world.client, fates),
+    endedRun(world.plane, world.client, [{ delayMs: 10 }]),
   ]);
   [living, archived, orphan] = [one.name, two.name, three.name];
-  await deleteAllResults(plane, two.namespace);
-  await deleteRun(plane, orphan);
-  await runThat(plane, archived, 'is archived', ({ status }) => {
+  await deleteAllResults(world.plane, two.namespace);
+  await deleteRun(world.plane, orphan);
+  await runThat(world.plane, archived, 'is archived', ({ status }) => {
     return status?.archive?.results === 20 && status.archive.releasing === undefined;
   });
 }, 120_000);
 
-afterAll(async () => {
-  await controller?.kill('SIGTERM');
-  client?.close();
-});
-
 async function get<T>(path: string, status = 200): Promise<T> {
-  const response = await fetch(`${controller.url}/api/v1${path}`);
+  const response = await fetch(`${world.controller.url}/api/v1${path}`);
   const text = await response.text();
   if (response.status !== status) throw new Error(`${path}: ${response.status} ${text.slice(0, 300)}`);
   return (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text) as T;
@@ -127,7 +113,7 @@ describe('an export', () => {
     ['ndjson', 'application/x-ndjson'],
   ])('as %s has its media type and values, also of an archived run', async (format, type) => {
     for (const run of [living, archived]) {
-      const response = await fetch(`${controller.url}/api/v1/runs/${run}/export?format=${format}`);
+      const response = await fetch(`${world.controller.url}/api/v1/runs/${run}/export?format=${format}`);
       expect([response.status, response.headers.get('content-type')]).toEqual([200, `${type}; charset=utf-8`]);
       expect(await response.text()).toContain(run);
     }

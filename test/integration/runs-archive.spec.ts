@@ -1,20 +1,9 @@
 /** Deleted results on a real API server: their numbers are kept in their run once, whenever the controller is killed. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { DatapathResult } from '../../src/modules/results/datapath-result.schema.js';
-import { connect } from '../../src/modules/kube/connect.js';
-import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import { QuantileSketch, SKETCH_RELATIVE_ERROR } from '../../src/statistics/quantile-sketch.js';
 import { quantile } from '../../src/statistics/quantile.js';
-import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControllerProcess } from '../../tools/controller/controller-process.js';
-import {
-  controlPlane,
-  deletePod,
-  eventually,
-  newWorkloadNamespace,
-  resultsOf,
-  startController,
-} from '../support/controller.js';
+import { deletePod, eventually, newWorkloadNamespace, resultsOf } from '../support/controller.js';
 import {
   createRun,
   deleteAllResults,
@@ -30,26 +19,14 @@ import {
   runThat,
 } from '../support/runs.js';
 import type { Fate } from '../support/runs.js';
+import { runsWorld } from '../support/runs-world.js';
 
 const RUN_LABEL = 'datapath.observer/run';
 
-let plane: ControlPlane;
-let client: KubeClient;
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  plane = await controlPlane();
-  client = connect({ kubeconfig: plane.kubeconfig });
-  controller = await startController(plane);
-}, 90_000);
-
-afterAll(async () => {
-  await controller?.kill('SIGTERM');
-  client?.close();
-});
+const world = runsWorld();
 
 async function exactDelays(namespace: string): Promise<Float64Array> {
-  const answer = await plane.request('GET', `/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults`);
+  const answer = await world.plane.request('GET', `/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults`);
   const { items } = JSON.parse(answer.text) as { items: DatapathResult[] };
   return Float64Array.from(items.flatMap(({ status }) => status?.datapathDelayMs ?? [])).sort();
 }
@@ -57,15 +34,20 @@ async function exactDelays(namespace: string): Promise<Float64Array> {
 describe('the numbers of deleted results', () => {
   it('are kept by their run, exact but for quantiles, which stay within 1 %', async () => {
     const fates: Fate[] = Array.from({ length: 60 }, (_, i) => ({ delayMs: 10 + i * i * 7 }));
-    const { name, namespace, before } = await endedRun(plane, client, [...fates, 'failed', 'failed', 'pending']);
+    const { name, namespace, before } = await endedRun(world.plane, world.client, [
+      ...fates,
+      'failed',
+      'failed',
+      'pending',
+    ]);
     const delays = await exactDelays(namespace);
     expect(delays).toHaveLength(60);
-    await deleteAllResults(plane, namespace);
-    const after = await runThat(plane, name, 'keeps all and waits for none', (run) => {
+    await deleteAllResults(world.plane, namespace);
+    const after = await runThat(world.plane, name, 'keeps all and waits for none', (run) => {
       const { archive } = run.status ?? {};
       return archive?.results === 63 && archive.releasing === undefined;
     });
-    expect(await resultCount(plane, namespace)).toBe(0);
+    expect(await resultCount(world.plane, namespace)).toBe(0);
     expect(keptOf(after)).toEqual(keptOf(before));
     expect(after.status?.failedPods).toEqual(before.status?.failedPods);
     const metric = after.status?.metrics?.datapathDelay;
@@ -85,64 +67,64 @@ describe('the numbers of deleted results', () => {
 
 describe('a deleted result', () => {
   it('is made again with the same instants while its Pod lives, and counts once', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'again');
+    const namespace = await newWorkloadNamespace(world.plane, 'again');
     const name = newRunName('again');
-    await createRun(plane, name, { expectedPods: 1 });
-    const [uid] = await reportingPods(client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
+    await createRun(world.plane, name, { expectedPods: 1 });
+    const [uid] = await reportingPods(world.client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
     const [first] = await eventually('a result with an end', async () => {
-      const results = await resultsOf(plane, namespace);
+      const results = await resultsOf(world.plane, namespace);
       return results[0]?.status?.outcome === 'Ready' && results;
     });
-    await deleteResult(plane, namespace, `dpresult-${uid}`);
+    await deleteResult(world.plane, namespace, `dpresult-${uid}`);
     const [second] = await eventually('another result with an end', async () => {
-      const results = await resultsOf(plane, namespace);
+      const results = await resultsOf(world.plane, namespace);
       return results[0]?.metadata.uid !== first?.metadata.uid && results[0]?.status?.outcome === 'Ready' && results;
     });
     expect(second?.spec).toEqual(first?.spec);
     expect(second?.status?.startedAt).toBe(first?.status?.startedAt);
-    const run = await runThat(plane, name, 'counts one Pod', ({ status }) => status?.pods === 1);
+    const run = await runThat(world.plane, name, 'counts one Pod', ({ status }) => status?.pods === 1);
     expect(run.status?.archive).toBeUndefined();
 
-    await deletePod(plane, namespace, 'web-0000');
-    await deleteResult(plane, namespace, `dpresult-${uid}`);
-    const kept = await runThat(plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
+    await deletePod(world.plane, namespace, 'web-0000');
+    await deleteResult(world.plane, namespace, `dpresult-${uid}`);
+    const kept = await runThat(world.plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
     expect(kept.status?.pods).toBe(1);
   });
 
   it('is kept, not made again, when its Pod was deleted a moment before', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'behind');
+    const namespace = await newWorkloadNamespace(world.plane, 'behind');
     const name = newRunName('behind');
-    await createRun(plane, name, { expectedPods: 60 });
+    await createRun(world.plane, name, { expectedPods: 60 });
     const fates = Array.from({ length: 60 }, () => ({ delayMs: 10 }));
-    const uids = await reportingPods(client, namespace, fates, { labels: { [RUN_LABEL]: name } });
-    await runThat(plane, name, 'is complete', isComplete);
+    const uids = await reportingPods(world.client, namespace, fates, { labels: { [RUN_LABEL]: name } });
+    await runThat(world.plane, name, 'is complete', isComplete);
     // The caches learn of Pods and of results by different watches: some will hear of the result first.
     await Promise.all(
       uids.map(async (uid, i) => {
-        await deletePod(plane, namespace, `web-${String(i).padStart(4, '0')}`);
-        await deleteResult(plane, namespace, `dpresult-${uid}`);
+        await deletePod(world.plane, namespace, `web-${String(i).padStart(4, '0')}`);
+        await deleteResult(world.plane, namespace, `dpresult-${uid}`);
       }),
     );
-    const kept = await runThat(plane, name, 'keeps them', ({ status }) => {
+    const kept = await runThat(world.plane, name, 'keeps them', ({ status }) => {
       return status?.archive?.results === 60 && status.archive.releasing === undefined;
     });
     expect(kept.status).toMatchObject({ pods: 60, ready: 60 });
-    expect(await resultsOf(plane, namespace)).toEqual([]);
+    expect(await resultsOf(world.plane, namespace)).toEqual([]);
   });
 
   it('goes though its run was deleted', async () => {
-    const { name, namespace } = await endedRun(plane, client, [{ delayMs: 10 }]);
-    await deleteRun(plane, name);
-    await deleteAllResults(plane, namespace);
-    await eventually('the result is gone', async () => (await resultCount(plane, namespace)) === 0);
-    expect(await readRun(plane, name)).toBeUndefined();
+    const { name, namespace } = await endedRun(world.plane, world.client, [{ delayMs: 10 }]);
+    await deleteRun(world.plane, name);
+    await deleteAllResults(world.plane, namespace);
+    await eventually('the result is gone', async () => (await resultCount(world.plane, namespace)) === 0);
+    expect(await readRun(world.plane, name)).toBeUndefined();
   });
 
   it('that somebody made without the finalizer gets it', async () => {
-    const { namespace } = await endedRun(plane, client, [{ delayMs: 10 }]);
-    const [result] = await resultsOf(plane, namespace);
+    const { namespace } = await endedRun(world.plane, world.client, [{ delayMs: 10 }]);
+    const [result] = await resultsOf(world.plane, namespace);
     const resultName = result?.metadata.name ?? '';
-    await plane.kubectlOk([
+    await world.plane.kubectlOk([
       'patch',
       'dpr',
       resultName,
@@ -155,7 +137,7 @@ describe('a deleted result', () => {
     await eventually(
       'the finalizer is back',
       async () =>
-        (await plane.kubectlOk([
+        (await world.plane.kubectlOk([
           'get',
           'dpr',
           resultName,

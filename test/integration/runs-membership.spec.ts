@@ -1,10 +1,6 @@
 /** Runs on a real API server: whose a Pod is, and what becomes of it when the run goes. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connect } from '../../src/modules/kube/connect.js';
-import type { KubeClient } from '../../src/modules/kube/kube-client.js';
-import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControllerProcess } from '../../tools/controller/controller-process.js';
-import { controlPlane, eventually, newWorkloadNamespace, resultsOf, startController } from '../support/controller.js';
+import { describe, expect, it } from '@jest/globals';
+import { eventually, newWorkloadNamespace, resultsOf } from '../support/controller.js';
 import {
   conditionOf,
   createRun,
@@ -17,28 +13,16 @@ import {
   runIsKnown,
   runThat,
 } from '../support/runs.js';
+import { runsWorld } from '../support/runs-world.js';
 
 const RUN_LABEL = 'datapath.observer/run';
 
-let plane: ControlPlane;
-let client: KubeClient;
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  plane = await controlPlane();
-  client = connect({ kubeconfig: plane.kubeconfig });
-  controller = await startController(plane);
-}, 90_000);
-
-afterAll(async () => {
-  await controller?.kill('SIGTERM');
-  client?.close();
-});
+const world = runsWorld();
 
 /** The run of each result of a namespace, by Pod. */
 async function runsOf(namespace: string, pods: number): Promise<Record<string, string>> {
   const results = await eventually(`${pods} results in ${namespace}`, async () => {
-    const found = await resultsOf(plane, namespace);
+    const found = await resultsOf(world.plane, namespace);
     return found.length === pods && found;
   });
   return Object.fromEntries(results.map(({ spec }) => [spec.podRef.name, spec.runName]));
@@ -46,44 +30,49 @@ async function runsOf(namespace: string, pods: number): Promise<Record<string, s
 
 describe('a Pod belongs', () => {
   it('to the run of its own label, before that of its namespace, before its namespace', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'belongs');
-    await reportingPods(client, namespace, ['pending'], { prefix: 'plain' });
+    const namespace = await newWorkloadNamespace(world.plane, 'belongs');
+    await reportingPods(world.client, namespace, ['pending'], { prefix: 'plain' });
     expect(await runsOf(namespace, 1)).toEqual({ 'plain-0000': namespace });
-    expect((await readRun(plane, namespace))?.spec).toEqual({});
+    expect((await readRun(world.plane, namespace))?.spec).toEqual({});
 
     const named = newRunName('named');
-    await plane.kubectlOk(['label', 'namespace', namespace, `${RUN_LABEL}=${named}`]);
+    await world.plane.kubectlOk(['label', 'namespace', namespace, `${RUN_LABEL}=${named}`]);
     const own = newRunName('own');
-    await reportingPods(client, namespace, ['pending'], { prefix: 'own', labels: { [RUN_LABEL]: own } });
+    await reportingPods(world.client, namespace, ['pending'], { prefix: 'own', labels: { [RUN_LABEL]: own } });
     // The watch of namespaces may be behind that of Pods by a moment: made again until the label is known.
     let pods = 2;
     await eventually('the label of the namespace is known', async () => {
-      await reportingPods(client, namespace, ['pending'], { prefix: `named-${String(pods)}` });
+      await reportingPods(world.client, namespace, ['pending'], { prefix: `named-${String(pods)}` });
       pods += 1;
       return Object.values(await runsOf(namespace, pods)).includes(named);
     });
     expect(await runsOf(namespace, pods)).toMatchObject({ 'plain-0000': namespace, 'own-0000': own });
-    await runThat(plane, own, 'counts its Pod', (run) => run.status?.pods === 1);
+    await runThat(world.plane, own, 'counts its Pod', (run) => run.status?.pods === 1);
   });
 
   it('to the first run whose selectors match, and the other one says so', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'selected');
+    const namespace = await newWorkloadNamespace(world.plane, 'selected');
     const [first, second] = [newRunName('first'), newRunName('second')];
     const app = newRunName('app');
-    await createRun(plane, first, { selector: { podSelector: { matchLabels: { app } } } });
-    await runThat(plane, first, 'waits for Pods', (run) => conditionOf(run, 'Selecting')?.reason === 'NoPodMatched');
-    await createRun(plane, second, {
+    await createRun(world.plane, first, { selector: { podSelector: { matchLabels: { app } } } });
+    await runThat(
+      world.plane,
+      first,
+      'waits for Pods',
+      (run) => conditionOf(run, 'Selecting')?.reason === 'NoPodMatched',
+    );
+    await createRun(world.plane, second, {
       selector: { podSelector: { matchExpressions: [{ key: 'app', operator: 'In', values: [app] }] } },
     });
-    await runIsKnown(plane, second);
-    await reportingPods(client, namespace, ['pending', 'pending'], { labels: { app } });
-    await reportingPods(client, namespace, ['pending'], { prefix: 'other', labels: { app: 'other' } });
+    await runIsKnown(world.plane, second);
+    await reportingPods(world.client, namespace, ['pending', 'pending'], { labels: { app } });
+    await reportingPods(world.client, namespace, ['pending'], { prefix: 'other', labels: { app: 'other' } });
     expect(await runsOf(namespace, 3)).toEqual({ 'web-0000': first, 'web-0001': first, 'other-0000': namespace });
-    await runThat(plane, first, 'has selected', (run) => conditionOf(run, 'Selecting')?.reason === 'Selected');
+    await runThat(world.plane, first, 'has selected', (run) => conditionOf(run, 'Selecting')?.reason === 'Selected');
     // Something has to happen to the second run before it looks again: its spec is changed.
-    await plane.kubectlOk(['patch', 'dprun', second, '--type=merge', '-p', '{"spec":{"quietSeconds":31}}']);
+    await world.plane.kubectlOk(['patch', 'dprun', second, '--type=merge', '-p', '{"spec":{"quietSeconds":31}}']);
     const told = await runThat(
-      plane,
+      world.plane,
       second,
       'tells of the overlap',
       (run) => conditionOf(run, 'Selecting')?.reason === 'Overlapping',
@@ -92,51 +81,51 @@ describe('a Pod belongs', () => {
   });
 
   it('to its namespace where its label can be no name of a run', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'odd');
-    await reportingPods(client, namespace, ['pending'], { labels: { [RUN_LABEL]: 'Run_1' } });
+    const namespace = await newWorkloadNamespace(world.plane, 'odd');
+    await reportingPods(world.client, namespace, ['pending'], { labels: { [RUN_LABEL]: 'Run_1' } });
     expect(await runsOf(namespace, 1)).toEqual({ 'web-0000': namespace });
   });
 
   it('to no run by a selector that the API server takes and that can match nothing: the run says why', async () => {
     const name = newRunName('invalid');
-    await createRun(plane, name, { selector: { podSelector: { matchLabels: { 'not a key': 'x' } } } });
-    const run = await runIsKnown(plane, name);
+    await createRun(world.plane, name, { selector: { podSelector: { matchLabels: { 'not a key': 'x' } } } });
+    const run = await runIsKnown(world.plane, name);
     expect(conditionOf(run, 'Selecting')).toMatchObject({ status: 'False', reason: 'InvalidSelector' });
   });
 
   it('to the same run for ever, whatever labels become of it', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'forever');
+    const namespace = await newWorkloadNamespace(world.plane, 'forever');
     const [one, two] = [newRunName('one'), newRunName('two')];
-    await reportingPods(client, namespace, ['pending'], { labels: { [RUN_LABEL]: one } });
+    await reportingPods(world.client, namespace, ['pending'], { labels: { [RUN_LABEL]: one } });
     expect(await runsOf(namespace, 1)).toEqual({ 'web-0000': one });
-    await plane.kubectlOk(['label', 'pod', 'web-0000', '-n', namespace, '--overwrite', `${RUN_LABEL}=${two}`]);
-    await reportFor(client, namespace, 'web-0000', { delayMs: 10 });
-    await runThat(plane, one, 'has its Pod ready', (run) => run.status?.ready === 1);
+    await world.plane.kubectlOk(['label', 'pod', 'web-0000', '-n', namespace, '--overwrite', `${RUN_LABEL}=${two}`]);
+    await reportFor(world.client, namespace, 'web-0000', { delayMs: 10 });
+    await runThat(world.plane, one, 'has its Pod ready', (run) => run.status?.ready === 1);
     expect(await runsOf(namespace, 1)).toEqual({ 'web-0000': one });
-    expect(await readRun(plane, two)).toBeUndefined();
+    expect(await readRun(world.plane, two)).toBeUndefined();
   });
 });
 
 describe('a run that is deleted', () => {
   it('in the middle leaves its results as they are', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'gone');
+    const namespace = await newWorkloadNamespace(world.plane, 'gone');
     const name = newRunName('gone');
-    await createRun(plane, name, { expectedPods: 2 });
-    await reportingPods(client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
-    await runThat(plane, name, 'has one ready', (run) => run.status?.ready === 1);
-    await deleteRun(plane, name);
-    await reportFor(client, namespace, 'web-0000', { delayMs: 10 });
+    await createRun(world.plane, name, { expectedPods: 2 });
+    await reportingPods(world.client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
+    await runThat(world.plane, name, 'has one ready', (run) => run.status?.ready === 1);
+    await deleteRun(world.plane, name);
+    await reportFor(world.client, namespace, 'web-0000', { delayMs: 10 });
     expect(await runsOf(namespace, 1)).toEqual({ 'web-0000': name });
-    expect(await readRun(plane, name)).toBeUndefined();
+    expect(await readRun(world.plane, name)).toBeUndefined();
   });
 
   it('by its time to live is gone some time after it was complete', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'ttl');
+    const namespace = await newWorkloadNamespace(world.plane, 'ttl');
     const name = newRunName('ttl');
-    await createRun(plane, name, { expectedPods: 1, ttlSecondsAfterComplete: 1 });
-    await reportingPods(client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
-    await runThat(plane, name, 'is complete', isComplete);
-    await eventually('the run is gone', async () => (await readRun(plane, name)) === undefined);
-    expect(await resultsOf(plane, namespace)).toHaveLength(1);
+    await createRun(world.plane, name, { expectedPods: 1, ttlSecondsAfterComplete: 1 });
+    await reportingPods(world.client, namespace, [{ delayMs: 10 }], { labels: { [RUN_LABEL]: name } });
+    await runThat(world.plane, name, 'is complete', isComplete);
+    await eventually('the run is gone', async () => (await readRun(world.plane, name)) === undefined);
+    expect(await resultsOf(world.plane, namespace)).toHaveLength(1);
   });
 });

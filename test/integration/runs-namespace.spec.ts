@@ -1,61 +1,42 @@
 /** Namespaces that are deleted with their Pods and results: they end, the run keeps the numbers; also where no controller is left. */
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connect } from '../../src/modules/kube/connect.js';
-import type { KubeClient } from '../../src/modules/kube/kube-client.js';
-import { startControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControllerProcess } from '../../tools/controller/controller-process.js';
+import { describe, expect, it } from '@jest/globals';
 import { ROOT } from '../../tools/controller/deployment.js';
-import { eventually, resultsOf, startController } from '../support/controller.js';
+import { eventually, resultsOf } from '../support/controller.js';
 import { makeNamespace } from '../support/kube-fixtures.js';
 import { keptOf, readRun, reportingPods, runThat } from '../support/runs.js';
 import type { Fate } from '../support/runs.js';
+import { runsWorld } from '../support/runs-world.js';
 
-let plane: ControlPlane;
-let client: KubeClient;
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  // Without the controller manager no namespace would ever end.
-  plane = await startControlPlane({ controllerManager: true, audit: false });
-  client = connect({ kubeconfig: plane.kubeconfig });
-  controller = await startController(plane);
-}, 120_000);
-
-afterAll(async () => {
-  await controller?.kill('SIGTERM');
-  client?.close();
-  await plane?.stop();
-});
+const world = runsWorld({ controllerManager: true });
 
 /** A namespace in which Pods are admitted: the controller manager has made its service account. */
 async function newNamespace(purpose: string): Promise<string> {
-  const name = await makeNamespace(client, purpose);
+  const name = await makeNamespace(world.client, purpose);
   const account = `/api/v1/namespaces/${name}/serviceaccounts/default`;
-  await eventually('the service account', async () => (await plane.request('GET', account)).status === 200);
+  await eventually('the service account', async () => (await world.plane.request('GET', account)).status === 200);
   return name;
 }
 
 async function namespaceIsGone(name: string): Promise<boolean> {
-  return (await plane.request('GET', `/api/v1/namespaces/${name}`)).status === 404;
+  return (await world.plane.request('GET', `/api/v1/namespaces/${name}`)).status === 404;
 }
 
 describe('a namespace that is deleted', () => {
   it('ends with its living Pods and their results, and its run keeps the figures', async () => {
     const namespace = await newNamespace('ends');
     const fates: Fate[] = [...Array.from({ length: 100 }, (_, i) => ({ delayMs: 10 + i * 3 })), 'failed', 'pending'];
-    await reportingPods(client, namespace, fates);
+    await reportingPods(world.client, namespace, fates);
     const before = await runThat(
-      plane,
+      world.plane,
       namespace,
       'has all Pods',
       (run) => (run.status?.ready ?? 0) + (run.status?.failed ?? 0) === 101,
     );
-    await plane.kubectlOk(['delete', 'namespace', namespace, '--wait=false']);
+    await world.plane.kubectlOk(['delete', 'namespace', namespace, '--wait=false']);
     await eventually('the namespace is gone', () => namespaceIsGone(namespace));
-    const after = await runThat(plane, namespace, 'waits for none', (run) => {
+    const after = await runThat(world.plane, namespace, 'waits for none', (run) => {
       const { archive } = run.status ?? {};
       return archive?.results === 102 && archive.releasing === undefined;
     });
@@ -67,18 +48,18 @@ describe('a namespace that is deleted', () => {
     expect(after.status).toMatchObject({ pods: 102, pending: 0, started: 0 });
   });
 
-  it('ends without a controller, by the command of the documentation', async () => {
+  it('ends without a world.controller, by the command of the documentation', async () => {
     const namespace = await newNamespace('orphan');
     await reportingPods(
-      client,
+      world.client,
       namespace,
       Array.from({ length: 5 }, () => ({ delayMs: 10 })),
     );
-    await eventually('five results', async () => (await resultsOf(plane, namespace)).length === 5);
-    await controller.kill('SIGKILL');
-    await plane.kubectlOk(['delete', 'namespace', namespace, '--wait=false']);
+    await eventually('five results', async () => (await resultsOf(world.plane, namespace)).length === 5);
+    await world.controller.kill('SIGKILL');
+    await world.plane.kubectlOk(['delete', 'namespace', namespace, '--wait=false']);
     await eventually('all results are being deleted', async () => {
-      const deleted = await plane.kubectlOk([
+      const deleted = await world.plane.kubectlOk([
         'get',
         'dpr',
         '-n',
@@ -89,28 +70,28 @@ describe('a namespace that is deleted', () => {
       return deleted.split(' ').length === 5;
     });
     const { status, stderr } = spawnSync('bash', [resolve(ROOT, 'tools/release-results.sh'), '-n', namespace], {
-      env: plane.environment(),
+      env: world.plane.environment(),
       encoding: 'utf8',
     });
     expect([status, stderr]).toEqual([0, `releasing 5 results in ${namespace}\n`]);
     await eventually('the namespace is gone', () => namespaceIsGone(namespace));
-    controller.start();
-    await controller.ready(30_000);
+    world.controller.start();
+    await world.controller.ready(30_000);
   });
 
   it('ends when everything is taken away by make undeploy, and so do the definitions', async () => {
     const namespace = await newNamespace('undeploy');
-    await reportingPods(client, namespace, [{ delayMs: 10 }]);
-    await eventually('a result', async () => (await resultsOf(plane, namespace)).length === 1);
-    await controller.kill('SIGKILL');
-    const undeploy = spawnSync('make', ['undeploy'], { cwd: ROOT, env: plane.environment(), encoding: 'utf8' });
+    await reportingPods(world.client, namespace, [{ delayMs: 10 }]);
+    await eventually('a result', async () => (await resultsOf(world.plane, namespace)).length === 1);
+    await world.controller.kill('SIGKILL');
+    const undeploy = spawnSync('make', ['undeploy'], { cwd: ROOT, env: world.plane.environment(), encoding: 'utf8' });
     expect([undeploy.status, undeploy.stderr]).toEqual([0, expect.stringContaining('releasing')]);
     for (const name of ['datapathresults', 'datapathruns']) {
       const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}.datapath.observer`;
-      await eventually(`${name} are gone`, async () => (await plane.request('GET', path)).status === 404);
+      await eventually(`${name} are gone`, async () => (await world.plane.request('GET', path)).status === 404);
     }
-    await plane.kubectlOk(['delete', 'namespace', namespace, '--wait=false']);
+    await world.plane.kubectlOk(['delete', 'namespace', namespace, '--wait=false']);
     await eventually('the namespace is gone', () => namespaceIsGone(namespace));
-    expect(await readRun(plane, namespace)).toBeUndefined();
+    expect(await readRun(world.plane, namespace)).toBeUndefined();
   });
 });

@@ -4,32 +4,16 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { connect } from '../../src/modules/kube/connect.js';
-import type { KubeClient } from '../../src/modules/kube/kube-client.js';
-import type { ControlPlane } from '../../tools/control-plane/launcher.js';
-import type { ControllerProcess } from '../../tools/controller/controller-process.js';
+import { describe, expect, it } from '@jest/globals';
 import { ROOT } from '../../tools/controller/deployment.js';
-import { controlPlane, newWorkloadNamespace, startController } from '../support/controller.js';
+import { newWorkloadNamespace } from '../support/controller.js';
 import { newRunName, reportingPods, runIsKnown } from '../support/runs.js';
 import type { Fate } from '../support/runs.js';
+import { runsWorld } from '../support/runs-world.js';
 
 const COMMAND = resolve(ROOT, 'dist/datapath-run.js');
 
-let plane: ControlPlane;
-let client: KubeClient;
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  plane = await controlPlane();
-  client = connect({ kubeconfig: plane.kubeconfig });
-  controller = await startController(plane);
-}, 90_000);
-
-afterAll(async () => {
-  await controller?.kill('SIGTERM');
-  client?.close();
-});
+const world = runsWorld();
 
 interface Ended {
   readonly status: number | null;
@@ -48,7 +32,7 @@ function execute(program: string, args: readonly string[], folder: string, step:
   const { run = '', kubeconfig, onProgress } = step;
   const child = spawn(program, args, {
     cwd: folder,
-    env: { ...plane.environment(), RUN: run, ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }) },
+    env: { ...world.plane.environment(), RUN: run, ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }) },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
   });
@@ -81,9 +65,9 @@ function manifest(thresholdMs: number | undefined, expectedPods: number): { name
 
 /** Pods of the run once a controller knows it. */
 async function rollOut(name: string, fates: readonly Fate[]): Promise<void> {
-  await runIsKnown(plane, name);
-  const namespace = await newWorkloadNamespace(plane, 'pipeline');
-  await reportingPods(client, namespace, fates, { labels: { 'datapath.observer/run': name } });
+  await runIsKnown(world.plane, name);
+  const namespace = await newWorkloadNamespace(world.plane, 'pipeline');
+  await reportingPods(world.client, namespace, fates, { labels: { 'datapath.observer/run': name } });
 }
 
 describe('the step of the documentation', () => {
@@ -140,7 +124,7 @@ describe('the command', () => {
     const { name, folder } = manifest(1_000, 1);
     let deleted = false;
     const onProgress = (): void => {
-      if (!deleted) void plane.kubectlOk(['delete', 'dprun', name]);
+      if (!deleted) void world.plane.kubectlOk(['delete', 'dprun', name]);
       deleted = true;
     };
     const ended = await execute(process.execPath, [COMMAND, '-f', 'run.yaml'], folder, { onProgress });
@@ -156,13 +140,16 @@ describe('the command', () => {
     const onProgress = (child: ChildProcess): void => void (sent ||= child.kill(signal));
     const ended = await execute(process.execPath, [COMMAND, '-f', 'run.yaml'], folder, { onProgress });
     expect([ended.status, ended.stderr]).toEqual([status, expect.stringContaining('interrupted; the run goes on')]);
-    await runIsKnown(plane, name);
+    await runIsKnown(world.plane, name);
   });
 
   it('ends with 1 where the API server can’t be reached, and says so', async () => {
     const { folder } = manifest(1_000, 1);
     const kubeconfig = join(folder, 'kubeconfig');
-    writeFileSync(kubeconfig, readFileSync(plane.kubeconfig, 'utf8').replaceAll(plane.server, 'https://127.0.0.1:1'));
+    writeFileSync(
+      kubeconfig,
+      readFileSync(world.plane.kubeconfig, 'utf8').replaceAll(world.plane.server, 'https://127.0.0.1:1'),
+    );
     const ended = await execute(process.execPath, [COMMAND, '-f', 'run.yaml'], folder, { kubeconfig });
     expect([ended.status, ended.stderr]).toEqual([1, expect.stringContaining("the API server can't be reached")]);
   });

@@ -5,7 +5,8 @@
 import { epochMsOf } from './audit-event.js';
 import type { AuditEvent } from './audit-event.js';
 import type { ResultVersion } from './history.js';
-import type { ResultObject } from './objects.js';
+import { mergePatch } from './merge-patch.js';
+import type { ResultObject, ResultStatus } from './objects.js';
 
 interface GivenUpWrite {
   readonly verb: string;
@@ -49,11 +50,9 @@ export class GivenUpWrites {
       .get(key)
       ?.findLast(({ subresource, receivedAt }) => subresource === 'status' && receivedAt >= last.at);
     if (write?.body.status === undefined) return undefined;
-    const { receivedAt, at, body } = write;
-    const object: ResultObject = {
-      ...last.object,
-      status: { ...last.object.status, ...body.status },
-    };
+    const { receivedAt, at } = write;
+    const status = mergePatch({ ...last.object.status }, write.body.status) as unknown as ResultStatus;
+    const object: ResultObject = { ...last.object, status };
     return { receivedAt, at, version: last.version, byController: true, object };
   }
 }

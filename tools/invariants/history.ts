@@ -8,6 +8,7 @@
 import { actorOf, epochMsOf, isWrite, succeeded } from './audit-event.js';
 import type { AuditEvent } from './audit-event.js';
 import { GivenUpWrites } from './given-up-writes.js';
+import { mergePatch } from './merge-patch.js';
 import { carriesReporter, objectOf } from './objects.js';
 import type { LeaseObject, PodObject, ResultObject, RunObject } from './objects.js';
 
@@ -413,24 +414,4 @@ function completeVersions(versions: ResultVersion[], creation: Partial<ResultObj
     } as ResultObject;
     versions[i] = { ...version, object };
   }
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** RFC 7386, of some members. */
-function mergePatch(target: Json, patch: object, members = Object.keys(patch)): Json {
-  const merged: Record<string, unknown> = { ...target };
-  for (const member of members) {
-    const value = (patch as Json)[member];
-    if (value === null) delete merged[member];
-    else if (typeof value !== 'object' || Array.isArray(value)) {
-      if (value !== undefined) merged[member] = value;
-    } else {
-      const before = merged[member];
-      const inside = typeof before === 'object' && before !== null && !Array.isArray(before) ? (before as Json) : {};
-      merged[member] = mergePatch(inside, value as object);
-    }
-    if (merged[member] === undefined) delete merged[member];
-  }
-  return merged;
 }
