@@ -14,6 +14,7 @@ import {
   keptOf,
   newRunName,
   readRun,
+  reportFor,
   reportingPods,
   resultCount,
   runThat,
@@ -110,6 +111,36 @@ describe('a deleted result', () => {
     });
     expect(kept.status).toMatchObject({ pods: 60, ready: 60 });
     expect(await resultsOf(world.plane, namespace)).toEqual([]);
+  });
+
+  it('says how its measurement ended before its run keeps it, though it was deleted before that was stored', async () => {
+    const namespace = await newWorkloadNamespace(plane, 'ended');
+    const name = newRunName('ended');
+    await createRun(plane, name, { expectedPods: 1 });
+    const path = `/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults`;
+    const { metadata } = JSON.parse((await plane.request('GET', path)).text) as {
+      metadata: { resourceVersion: string };
+    };
+    const [uid] = await reportingPods(client, namespace, ['pending'], { labels: { [RUN_LABEL]: name } });
+    await eventually('a result', async () => (await resultCount(plane, namespace)) === 1);
+    controller.signal('SIGSTOP');
+    try {
+      await reportFor(client, namespace, 'web-0000', { delayMs: 10 });
+      await deletePod(plane, namespace, 'web-0000');
+      await deleteResult(plane, namespace, `dpresult-${uid}`);
+    } finally {
+      controller.signal('SIGCONT');
+    }
+    await runThat(plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
+    await eventually('the result is gone', async () => (await resultCount(plane, namespace)) === 0);
+    const since = `watch=true&timeoutSeconds=1&resourceVersion=${metadata.resourceVersion}`;
+    const events = (await plane.request('GET', `${path}?${since}`)).text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; object: DatapathResult });
+    const { type, object } = events.at(-1) ?? {};
+    expect(type).toBe('DELETED');
+    expect(object?.status).toMatchObject({ outcome: 'Ready', datapathDelayMs: 10 });
   });
 
   it('goes though its run was deleted', async () => {

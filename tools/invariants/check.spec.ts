@@ -398,6 +398,14 @@ describe('Conserved', () => {
     ]);
   });
 
+  it('is broken by a result that is kept before its end is stored', () => {
+    const log = story().pod('create', 'c');
+    log.pod('patch', 'c', { annotations: { [STARTED_AT]: at(1), [READY_AT]: at(2) } });
+    log.result('create', { podUid: 'c', spec: { podRef: { uid: 'c' }, runName: 'r' }, finalizers: ['archive'] });
+    log.pod('delete', 'c').run('r', summary([20, 30, 40], [40], ['result-of-c']));
+    expect(verdictOf(log)).toContain('Conserved: run r: result x/dpresult-c was kept before its end was stored');
+  });
+
   it('is broken by an archive that shrinks', () => {
     const log = story()
       .pod('delete', 'a')

@@ -45,7 +45,7 @@ export function conserved(run: Run): string[] {
       }
     }
   }
-  broken.push(...lost(run, folded), ...summaries(run, folded));
+  broken.push(...lost(run, folded), ...summaries(run));
   return broken;
 }
 
@@ -114,14 +114,15 @@ function stepOf(
     if (more < less) broken.push(`its archive had ${less} ${outcome}, then ${more}`);
   }
   const stored = fresh.map((uid) => lastStored(results.get(uid)));
+  for (const [i, uid] of fresh.entries()) {
+    if (!isOver(stored[i])) broken.push(`result ${results.get(uid)?.key ?? uid} was kept before its end was stored`);
+  }
   for (const metric of METRICS) {
     const [less, more] = [was?.metrics?.[metric], is?.metrics?.[metric]];
     const bins = readSketch(more?.sketch);
     for (const [bin, count] of readSketch(less?.sketch)) {
       if ((bins.get(bin) ?? 0) < count) broken.push(`its archive of ${metric} lost values of bin ${bin}`);
     }
-    // A result that was deleted before its end was stored says less than what the controller knew.
-    if (!stored.every(isOver)) continue;
     const values = stored.flatMap((status) => status?.[VALUES[metric]] ?? []);
     const kept = (more?.sumMs ?? 0) - (less?.sumMs ?? 0);
     const sum = values.reduce((a, b) => a + b, 0);
@@ -163,7 +164,7 @@ function lost(run: Run, folded: ReadonlyMap<string, RunVersion>): string[] {
 }
 
 /** At rest: the summary of each run against its results, those that are there and those that went. */
-function summaries(run: Run, folded: ReadonlyMap<string, RunVersion>): string[] {
+function summaries(run: Run): string[] {
   if (run.expectations.atRest !== true) return [];
   const broken: string[] = [];
   for (const one of run.history.runs) {
@@ -179,7 +180,6 @@ function summaries(run: Run, folded: ReadonlyMap<string, RunVersion>): string[] 
     const changedAt = Math.max(...mine.map(({ versions }) => versions.at(-1)?.at ?? 0));
     if (changedAt > last.receivedAt && changedAt > run.history.last - BEHIND_MS) continue;
     const statuses = mine.map(lastStored);
-    if (!mine.every(({ uid }, i) => !folded.has(uid) || isOver(statuses[i]))) continue;
     for (const text of summaryOf(status, statuses)) broken.push(`run ${one.name}: ${text}`);
   }
   return broken;

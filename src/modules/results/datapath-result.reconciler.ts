@@ -60,7 +60,7 @@ import { DATAPATH_RESULTS, projectResult, resultName, toResource, toStatus } fro
 import type { ResultView } from './result-conversion.js';
 import { ResultIndex } from './result-index.js';
 import { ResultTracker } from './result-tracker.js';
-import { labelsDiffer, planStatus } from './write-plan.js';
+import { labelsDiffer, planStatus, worthWriting } from './write-plan.js';
 
 const NAME = 'datapath-result';
 /** How often the API server is asked for a Pod that isn't watched: half its age, within these bounds. Milliseconds. */
@@ -300,7 +300,8 @@ export class DatapathResultReconciler {
 
   /**
    * A result that is being deleted. While its Pod lives it is let go, and made again; where that can't be (its namespace is being
-   * deleted too) or its Pod is gone, its run keeps its numbers and lets it go: see DatapathRunReconciler.
+   * deleted too) or its Pod is gone, its run keeps its numbers and lets it go: see DatapathRunReconciler. What it keeps is what is
+   * stored, so the end of the measurement is stored first.
    */
   async #end(
     state: ResultState | undefined,
@@ -314,6 +315,9 @@ export class DatapathResultReconciler {
     }
     const run = stored.runName;
     if (run !== undefined && !(await this.#isToBeMadeAgain(stored, pod, request))) {
+      if (state !== undefined && isFinal(state.outcome) && saysLess(stored, state)) {
+        return this.#writeStatus(state, stored, request);
+      }
       // Its run may have passed it over, while the cache still had the Pod.
       this.engine.enqueue(RUN_OPERATOR, run);
       return undefined;
@@ -456,6 +460,10 @@ export class DatapathResultReconciler {
     if (isNotFound(error) && isKubeApiError(error)) return error.status?.details?.kind === 'namespaces';
     return isNamespaceTerminating(error);
   }
+}
+
+function saysLess(stored: ResultView, state: ResultState): boolean {
+  return stored.edited || stored.state === undefined || worthWriting(state, stored.state);
 }
 
 /** As much of an object as a change of its finalizers needs. */

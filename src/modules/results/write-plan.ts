@@ -41,7 +41,7 @@ export function labelsDiffer(state: ResultState, stored: ResultState): boolean {
  * Whether the state says something that the stored result should say. Milestones that come after the end (a readiness that
  * follows much later) are left out: they'd cost a third write for every Pod.
  */
-function worthWriting(state: ResultState, stored: ResultState): boolean {
+export function worthWriting(state: ResultState, stored: ResultState): boolean {
   if (
     state.outcome !== stored.outcome ||
     state.startedAt !== stored.startedAt ||

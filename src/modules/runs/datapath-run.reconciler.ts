@@ -39,6 +39,7 @@ import { DATAPATH_RESULTS, projectResult } from '../results/result-conversion.js
 import type { ResultView } from '../results/result-conversion.js';
 import { ResultIndex } from '../results/result-index.js';
 import type { ResultChange } from '../results/result-index.js';
+import { worthWriting } from '../results/write-plan.js';
 import { ARCHIVE_FINALIZER, DATAPATH_RUNS, RUN_OPERATOR } from './datapath-run.resource.js';
 import { MAX_RELEASING } from './datapath-run.schema.js';
 import type { DatapathRunStatus } from './datapath-run.schema.js';
@@ -55,6 +56,8 @@ import type { RunView } from './run-view.js';
 
 /** Finalizers that are removed at the same time: few enough to leave the API server to others. */
 const RELEASES_AT_ONCE = 16;
+/** After how long a write is tried again that lost against one that the watch hasn't brought yet, milliseconds. */
+const CACHE_BEHIND_MS = 5_000;
 /** A watch without a line for so long may have missed something, milliseconds. Bookmarks come about every minute. */
 const SILENT_MS = 90_000;
 
@@ -179,7 +182,7 @@ export class DatapathRunReconciler {
       );
     } catch (error) {
       // Somebody changed the run meanwhile: the watch brings it, and what is to be written is computed from that.
-      if (isConflict(error)) return { requeueAfterMs: 100 };
+      if (isConflict(error)) return { requeueAfterMs: CACHE_BEHIND_MS };
       if (isNotFound(error)) return { requeueAfterMs: 1_000 };
       throw error;
     }
@@ -230,7 +233,10 @@ export class DatapathRunReconciler {
     return this.#batchOf(run.name, run.releasing, limit);
   }
 
-  /** Deleted results whose measurement is over and whose Pod isn't to have another one: see DatapathResultReconciler. */
+  /**
+   * Deleted results whose measurement is over, who say all that is known of it, and whose Pod isn't to have another one: see
+   * DatapathResultReconciler, which stores what they don't say yet.
+   */
   #batchOf(run: string, folded: ReadonlySet<string>, limit: number): Batch {
     const views: ResultView[] = [];
     const states: ResultState[] = [];
@@ -238,8 +244,10 @@ export class DatapathRunReconciler {
       if (views.length >= limit) break;
       const view = this.results.get(key);
       if (view?.runName === undefined || folded.has(view.uid)) continue;
-      const state = this.index.get(view.podUid) ?? view.state;
+      const state = view.state;
       if (state === undefined) continue;
+      const known = this.index.get(state.uid) ?? state;
+      if (view.edited || worthWriting(known, state)) continue;
       const madeAgain =
         this.pods.getByUid(state.uid) !== undefined && this.namespaces.get(state.namespace)?.terminating !== true;
       if (madeAgain || !isFinal(state.outcome)) continue;
