@@ -114,27 +114,27 @@ describe('a deleted result', () => {
   });
 
   it('says how its measurement ended before its run keeps it, though it was deleted before that was stored', async () => {
-    const namespace = await newWorkloadNamespace(plane, 'ended');
+    const namespace = await newWorkloadNamespace(world.plane, 'ended');
     const name = newRunName('ended');
-    await createRun(plane, name, { expectedPods: 1 });
+    await createRun(world.plane, name, { expectedPods: 1 });
     const path = `/apis/datapath.observer/v1/namespaces/${namespace}/datapathresults`;
-    const { metadata } = JSON.parse((await plane.request('GET', path)).text) as {
+    const { metadata } = JSON.parse((await world.plane.request('GET', path)).text) as {
       metadata: { resourceVersion: string };
     };
-    const [uid] = await reportingPods(client, namespace, ['pending'], { labels: { [RUN_LABEL]: name } });
-    await eventually('a result', async () => (await resultCount(plane, namespace)) === 1);
-    controller.signal('SIGSTOP');
+    const [uid] = await reportingPods(world.client, namespace, ['pending'], { labels: { [RUN_LABEL]: name } });
+    await eventually('a result', async () => (await resultCount(world.plane, namespace)) === 1);
+    world.controller.signal('SIGSTOP');
     try {
-      await reportFor(client, namespace, 'web-0000', { delayMs: 10 });
-      await deletePod(plane, namespace, 'web-0000');
-      await deleteResult(plane, namespace, `dpresult-${uid}`);
+      await reportFor(world.client, namespace, 'web-0000', { delayMs: 10 });
+      await deletePod(world.plane, namespace, 'web-0000');
+      await deleteResult(world.plane, namespace, `dpresult-${uid}`);
     } finally {
-      controller.signal('SIGCONT');
+      world.controller.signal('SIGCONT');
     }
-    await runThat(plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
-    await eventually('the result is gone', async () => (await resultCount(plane, namespace)) === 0);
+    await runThat(world.plane, name, 'keeps it', ({ status }) => status?.archive?.results === 1);
+    await eventually('the result is gone', async () => (await resultCount(world.plane, namespace)) === 0);
     const since = `watch=true&timeoutSeconds=1&resourceVersion=${metadata.resourceVersion}`;
-    const events = (await plane.request('GET', `${path}?${since}`)).text
+    const events = (await world.plane.request('GET', `${path}?${since}`)).text
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { type: string; object: DatapathResult });
