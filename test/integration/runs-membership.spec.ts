@@ -4,7 +4,9 @@ import { eventually, newWorkloadNamespace, resultsOf } from '../support/controll
 import {
   conditionOf,
   createRun,
+  deleteAllResults,
   deleteRun,
+  endedRun,
   isComplete,
   newRunName,
   readRun,
@@ -26,6 +28,19 @@ async function runsOf(namespace: string, pods: number): Promise<Record<string, s
     return found.length === pods && found;
   });
   return Object.fromEntries(results.map(({ spec }) => [spec.podRef.name, spec.runName]));
+}
+
+interface ToldEvent {
+  readonly reason: string;
+  readonly note: string;
+  readonly regarding: { readonly kind: string; readonly uid: string };
+}
+
+/** Events of a namespace with a reason; `undefined` where there are none. */
+async function eventsOf(namespace: string, reason: string): Promise<readonly ToldEvent[] | undefined> {
+  const answer = await world.plane.request('GET', `/apis/events.k8s.io/v1/namespaces/${namespace}/events`);
+  const found = (JSON.parse(answer.text) as { items: ToldEvent[] }).items.filter((event) => event.reason === reason);
+  return found.length === 0 ? undefined : found;
 }
 
 describe('a Pod belongs', () => {
@@ -107,7 +122,7 @@ describe('a Pod belongs', () => {
 });
 
 describe('a run that is deleted', () => {
-  it('in the middle leaves its results as they are', async () => {
+  it('in the middle leaves its results as they are, says so where they are, and counts them once when it is made anew', async () => {
     const namespace = await newWorkloadNamespace(world.plane, 'gone');
     const name = newRunName('gone');
     await createRun(world.plane, name, { expectedPods: 2 });
@@ -117,6 +132,28 @@ describe('a run that is deleted', () => {
     await reportFor(world.client, namespace, 'web-0000', { delayMs: 10 });
     expect(await runsOf(namespace, 1)).toEqual({ 'web-0000': name });
     expect(await readRun(world.plane, name)).toBeUndefined();
+    const [event] = await eventually('an Event', () => eventsOf(namespace, 'RunDeleted'));
+    const [result] = await resultsOf(world.plane, namespace);
+    expect(event?.regarding).toMatchObject({ kind: 'DatapathResult', uid: result?.metadata.uid });
+    expect(event?.note).toContain(`DatapathRun ${name} was deleted: 1 results of it are left in this namespace`);
+
+    await reportingPods(world.client, namespace, [{ delayMs: 10 }], { prefix: 'late', labels: { [RUN_LABEL]: name } });
+    const again = await runThat(world.plane, name, 'is made anew', (run) => run.status?.ready === 2);
+    expect(again.status).toMatchObject({ pods: 2, pending: 0 });
+    expect(await eventsOf(namespace, 'RunDeleted')).toHaveLength(1);
+  });
+
+  it('goes on to keep numbers while somebody holds it', async () => {
+    const { name, namespace } = await endedRun(world.plane, world.client, [{ delayMs: 10 }]);
+    const finalizers = (list: string): Promise<string> =>
+      world.plane.kubectlOk(['patch', 'dprun', name, '--type=merge', '-p', `{"metadata":{"finalizers":${list}}}`]);
+    await finalizers('["example.com/hold"]');
+    await deleteRun(world.plane, name);
+    await deleteAllResults(world.plane, namespace);
+    await eventually('the result is gone', async () => (await resultsOf(world.plane, namespace)).length === 0);
+    expect((await readRun(world.plane, name))?.status?.archive?.results).toBe(1);
+    await finalizers('null');
+    await eventually('the run is gone', async () => (await readRun(world.plane, name)) === undefined);
   });
 
   it('by its time to live is gone some time after it was complete', async () => {

@@ -45,11 +45,12 @@ import { MAX_RELEASING } from './datapath-run.schema.js';
 import type { DatapathRunStatus } from './datapath-run.schema.js';
 import { EndingResults } from './ending-results.js';
 import { RunDirectory } from './run-directory.js';
+import type { LeftResults } from './run-directory.js';
 import { RunMembership } from './run-membership.js';
 import { RunPace } from './run-pace.js';
 import { planRun } from './run-plan.js';
 import type { Overlap } from './run-plan.js';
-import { noteOf } from './run-note.js';
+import { lostRunNote, noteOf } from './run-note.js';
 import { instantText } from './run-status.js';
 import { isHeld, projectRun } from './run-view.js';
 import type { RunView } from './run-view.js';
@@ -94,6 +95,8 @@ export class DatapathRunReconciler {
   readonly #ending = new EndingResults();
   readonly #pace = new RunPace();
   #watchingSinceMs = Number.POSITIVE_INFINITY;
+  /** Deleted runs of which results are left, and of which people were told. */
+  readonly #lost = new Set<string>();
 
   constructor(
     private readonly client: KubeClient,
@@ -131,7 +134,6 @@ export class DatapathRunReconciler {
   async reconcile(request: ReconcileRequest): Promise<ReconcileOutcome> {
     const run = this.runs.get(request.key);
     if (run === undefined) return this.#orphaned(request);
-    if (run.deleting) return undefined;
     if (run.archiveError !== undefined) {
       throw new PermanentError(
         `the archive of run ${run.name} can't be read, and isn't written over: ${run.archiveError}`,
@@ -200,15 +202,18 @@ export class DatapathRunReconciler {
     await this.#removeFinalizers(held, signal);
   }
 
-  /** Results of a run that nobody has any more: there is nothing to keep their numbers in. */
+  /** Results of a run that nobody has any more: people are told, and those that are deleted go, as there is nothing to keep their numbers in. */
   async #orphaned(request: ReconcileRequest): Promise<ReconcileOutcome> {
-    if (!this.#ending.has(request.key)) return undefined;
+    const left = this.#lost.has(request.key) ? [] : this.directory.leftOf(request.key);
+    if (left.length === 0 && !this.#ending.has(request.key)) return undefined;
     try {
       await this.client.get(DATAPATH_RUNS, { namespace: '', name: request.key }, { signal: request.signal });
       return { requeueAfterMs: 500 };
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
+    this.#tellLost(request.key, left);
+    if (!this.#ending.has(request.key)) return undefined;
     const { views } = this.#batchOf(request.key, new Set(), Number.POSITIVE_INFINITY);
     this.#logger.warn('results are deleted whose run was deleted: their numbers are kept nowhere', {
       run: request.key,
@@ -216,6 +221,16 @@ export class DatapathRunReconciler {
     });
     await this.#removeFinalizers(views, request.signal);
     return undefined;
+  }
+
+  #tellLost(run: string, left: readonly LeftResults[]): void {
+    for (const known of this.#lost) if (this.directory.orphan(known) === undefined) this.#lost.delete(known);
+    if (left.length > 0) this.#lost.add(run);
+    for (const { results, one } of left) {
+      const { namespace, name, uid } = one;
+      const subject = subjectOf(DATAPATH_RESULTS, { metadata: { namespace, name, uid } });
+      this.engine.recordEvent(RUN_OPERATOR, subject, lostRunNote(run, results));
+    }
   }
 
   async #removeFinalizers(held: readonly ResultView[], signal: AbortSignal): Promise<void> {
@@ -257,8 +272,10 @@ export class DatapathRunReconciler {
     return { views, states };
   }
 
-  /** Deletes a run whose time is over. */
+  /** Deletes a run whose time is over. That its results are left is as intended: nobody is told. */
   async #expire(run: RunView, request: ReconcileRequest): Promise<ReconcileOutcome> {
+    if (run.deleting) return undefined;
+    this.#lost.add(run.name);
     const { uid, resourceVersion } = run;
     try {
       await this.client.delete(

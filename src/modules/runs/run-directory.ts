@@ -15,6 +15,12 @@ import { DATAPATH_RUNS } from './datapath-run.resource.js';
 import { projectRun } from './run-view.js';
 import type { RunView } from './run-view.js';
 
+/** What is left of a run in one namespace: how many results are stored, and one of them. */
+export interface LeftResults {
+  readonly results: number;
+  readonly one: ResultView;
+}
+
 /** The runs and their figures, from the caches of this replica. A result counts once: as living, or in the archive of its run. */
 @Injectable()
 export class RunDirectory {
@@ -40,6 +46,22 @@ export class RunDirectory {
     const { texts } = this.index.table.column('run');
     if (this.runs.get(name) !== undefined || texts.find(name) === undefined) return undefined;
     return projectRun({ metadata: { name } });
+  }
+
+  leftOf(name: string): LeftResults[] {
+    const { table } = this.index;
+    const marks = markMatching(table, { runs: [name] });
+    const left = new Map<string, { results: number; readonly one: ResultView }>();
+    for (let slot = 0; slot < marks.length; slot++) {
+      if (marks[slot] === 0) continue;
+      const namespace = table.text('namespace', slot) ?? '';
+      const one = this.results.get(formatKey({ namespace, name: resultName(table.uid(slot)) }));
+      if (one === undefined) continue;
+      const known = left.get(namespace);
+      if (known === undefined) left.set(namespace, { results: 1, one });
+      else known.results += 1;
+    }
+    return [...left.values()];
   }
 
   /**

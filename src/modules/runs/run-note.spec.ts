@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DatapathRunStatus } from './datapath-run.schema.js';
-import { noteOf } from './run-note.js';
+import { lostRunNote, noteOf } from './run-note.js';
 
 function statusOf(complete: 'True' | 'False', verdict?: DatapathRunStatus['verdict']): DatapathRunStatus {
   const conditions = [
@@ -45,5 +45,14 @@ describe('What people are told of a run', () => {
 
   it('is only the end of a run without objectives', () => {
     expect(noteOf(statusOf('False'), statusOf('True'))).toMatchObject({ type: 'Normal', reason: 'Complete' });
+  });
+
+  it('is what becomes of its results when it was deleted', () => {
+    expect(lostRunNote('nightly', 12)).toEqual({
+      type: 'Warning',
+      reason: 'RunDeleted',
+      action: 'Keeping',
+      message: expect.stringMatching(/^DatapathRun nightly was deleted: 12 results of it are left in this namespace/),
+    });
   });
 });

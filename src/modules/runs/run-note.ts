@@ -20,6 +20,18 @@ export function noteOf(before: DatapathRunStatus | undefined, after: DatapathRun
   };
 }
 
+/** What one of a run's results tells for all of its namespace, once the DatapathRun was deleted. */
+export function lostRunNote(run: string, results: number): EventNote {
+  return {
+    type: 'Warning',
+    reason: 'RunDeleted',
+    action: 'Keeping',
+    message:
+      `DatapathRun ${run} was deleted: ${String(results)} results of it are left in this namespace, and count again if it is made anew; ` +
+      'what it had kept of others is lost',
+  };
+}
+
 function conditionOf(status: DatapathRunStatus | undefined, type: string): Condition | undefined {
   return findCondition(status?.conditions as readonly Condition[] | undefined, type);
 }
