@@ -53,7 +53,7 @@ export class AppModule {
         RunsModule,
         ApiModule,
         HealthModule,
-        TelemetryModule.forRoot({ version: VERSION }),
+        TelemetryModule.forRoot({ version: VERSION, extraLabels: settings.metricsLabels }),
       ],
     };
   }

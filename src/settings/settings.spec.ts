@@ -25,6 +25,7 @@ describe('command line', () => {
       namespaces: [],
       labelSelector: '',
       api: { port: 8080 },
+      metricsLabels: [],
       healthProbe: { port: 8081 },
       leaderElect: false,
       deadlineMs: 900_000,
@@ -69,6 +70,7 @@ describe('command line', () => {
     [['--label-selector=a==b=c'], '--label-selector is "a==b=c": '],
     [['--deadline='], '--deadline is "": must be a duration'],
     [['--deadline=fast'], 'must be a duration'],
+    [['--metrics-labels=run,pod'], '--metrics-labels is "run,pod": must be run, node, or both'],
     [['--api-auth=off'], 'must be delegated, strict or none'],
   ])('refuses %j and says what is allowed', (args, message) => {
     expect(refusal(args)).toContain(message);

@@ -72,6 +72,19 @@ const namespaces = z.string().transform((text, context): readonly string[] => {
   return [...new Set(list)];
 });
 
+const METRICS_LABELS = ['run', 'node'] as const;
+type MetricsLabel = (typeof METRICS_LABELS)[number];
+
+const metricsLabels = z.string().transform((text, context): readonly MetricsLabel[] => {
+  const given = text === '' ? [] : text.split(',');
+  const unknown = given.find((label) => !(METRICS_LABELS as readonly string[]).includes(label));
+  if (unknown !== undefined) {
+    context.addIssue({ code: 'custom', message: 'must be run, node, or both, separated by a comma' });
+    return z.NEVER;
+  }
+  return METRICS_LABELS.filter((label) => given.includes(label));
+});
+
 const labelSelector = z
   .string()
   .max(4096, 'must have at most 4096 characters')
@@ -135,6 +148,13 @@ export const DEFINITIONS = {
     value: 'ADDR',
     help: 'where Prometheus scrapes; 0 switches it off',
     schema: bindAddress,
+  },
+  'metrics-labels': {
+    env: 'METRICS_LABELS',
+    fallback: '',
+    value: 'LABELS',
+    help: 'what histograms are divided by beside namespaces: run, node, or both, separated by a comma',
+    schema: metricsLabels,
   },
   'health-probe-bind-address': {
     env: 'HEALTH_PROBE_BIND_ADDRESS',
@@ -210,6 +230,7 @@ export interface Settings {
   readonly maxConcurrentReconciles: number;
   readonly api: BindAddress | undefined;
   readonly metrics: BindAddress | undefined;
+  readonly metricsLabels: readonly MetricsLabel[];
   readonly healthProbe: BindAddress | undefined;
   readonly leaderElect: boolean;
   readonly leaderElectionNamespace: string;
@@ -288,6 +309,7 @@ export function parseCommandLine(
     maxConcurrentReconciles: read('max-concurrent-reconciles'),
     api: read('api-bind-address'),
     metrics: read('metrics-bind-address'),
+    metricsLabels: read('metrics-labels'),
     healthProbe: read('health-probe-bind-address'),
     leaderElect: read('leader-elect'),
     leaderElectionNamespace: read('leader-election-namespace'),

@@ -6,7 +6,8 @@ import { emptyArchive } from '../../statistics/run-archive.js';
 import { runFigures } from '../../statistics/run-figures.js';
 import type { KnownRun } from '../api/read-model.js';
 import { ResultIndex } from '../results/result-index.js';
-import { DatapathMetrics, MAX_NAMESPACES } from './datapath-metrics.js';
+import { DatapathMetrics, MAX_LABEL_SETS, MAX_NAMESPACES } from './datapath-metrics.js';
+import type { ExtraLabel } from './datapath-metrics.js';
 
 let registry: Registry;
 let index: ResultIndex;
@@ -18,16 +19,22 @@ beforeEach(() => {
   index = new ResultIndex();
   synced = true;
   runs = [];
+  measureWith([]);
+});
+
+function measureWith(extraLabels: readonly ExtraLabel[]): void {
+  registry.clear();
   const metrics = new DatapathMetrics(registry, {
     table: index.table,
     synced: () => synced,
     newestRuns: (limit) => runs.slice(0, limit),
     epochMs: () => TEST_NOW_MS,
+    extraLabels,
   });
   index.changes.subscribe((change) => {
     metrics.onChange(change);
   });
-});
+}
 
 /** The value of a series, or `undefined` where there is none. */
 async function value(series: string): Promise<number | undefined> {
@@ -83,6 +90,15 @@ describe('counters', () => {
     const text = await registry.metrics();
     expect(text.match(/^datapath_time_to_start_seconds_count/gm)).toHaveLength(MAX_NAMESPACES + 1);
     expect(text).not.toMatch(/uid-|p1\b/);
+  });
+
+  it('tell runs and nodes apart where that is set, and still have a bounded number of series', async () => {
+    measureWith(['run', 'node']);
+    for (let i = 0; i < MAX_LABEL_SETS + 7; i++) {
+      index.put(readyResult(`p${String(i)}`, 1, 2, { runName: 'r', nodeName: `node-${String(i)}` }));
+    }
+    expect(await value('datapath_time_to_start_seconds_count{namespace="perf",run="r",node="node-3"}')).toBe(1);
+    expect(await value('datapath_time_to_start_seconds_count{namespace="_other",run="_other",node="_other"}')).toBe(7);
   });
 });
 

@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { metricOf } from '../../datapath/result-state.js';
+import type { ResultState } from '../../datapath/result-state.js';
 import { FAILURE_CLASSES, METRICS, OUTCOMES } from '../../datapath/vocabulary.js';
 import type { Metric } from '../../datapath/vocabulary.js';
 import type { ResultTable } from '../../statistics/result-table.js';
@@ -21,9 +22,14 @@ export const DURATION_BUCKETS = [
   900, 1200, 1800, 2700, 3600,
 ];
 
+/** Labels that histograms may have beside `namespace`. */
+export const EXTRA_LABELS = ['run', 'node'] as const;
+export type ExtraLabel = (typeof EXTRA_LABELS)[number];
 /** Namespaces with series of their own; what is measured in others is counted together. */
 export const MAX_NAMESPACES = 100;
-export const OTHER_NAMESPACES = '_other';
+/** Sets of label values with series of their own, where there are labels beside `namespace`. */
+export const MAX_LABEL_SETS = 1000;
+export const OTHER = '_other';
 /** Runs with series of their own: the newest. */
 export const MAX_RUNS = 20;
 const RUN_QUANTILES = [0.5, 0.9, 0.95, 0.99, 1];
@@ -52,20 +58,26 @@ export interface DatapathMetricsSource {
   readonly newestRuns: (limit: number) => readonly KnownRun[];
   /** Milliseconds since the epoch. */
   readonly epochMs: () => number;
+  /** What histograms are divided by, beside namespaces. */
+  readonly extraLabels: readonly ExtraLabel[];
 }
+
+type Label = 'namespace' | ExtraLabel;
 
 export class DatapathMetrics {
   readonly #source: DatapathMetricsSource;
-  readonly #histograms: Readonly<Record<Metric, Histogram<'namespace'>>>;
+  readonly #labels: readonly Label[];
+  readonly #histograms: Readonly<Record<Metric, Histogram<Label>>>;
   readonly #pods: Counter<'outcome'>;
   readonly #failures: Counter<'class'>;
-  readonly #namespaces = new Set<string>();
+  readonly #labelSets = new Set<string>();
 
   constructor(registry: Registry, source: DatapathMetricsSource) {
     this.#source = source;
+    this.#labels = ['namespace', ...source.extraLabels];
     const registers = [registry];
-    const histogram = (metric: Metric): Histogram<'namespace'> =>
-      new Histogram({ ...HISTOGRAMS[metric], labelNames: ['namespace'], buckets: DURATION_BUCKETS, registers });
+    const histogram = (metric: Metric): Histogram<Label> =>
+      new Histogram({ ...HISTOGRAMS[metric], labelNames: this.#labels, buckets: DURATION_BUCKETS, registers });
     this.#histograms = {
       timeToStart: histogram('timeToStart'),
       timeToDatapathReady: histogram('timeToDatapathReady'),
@@ -100,15 +112,21 @@ export class DatapathMetrics {
       const value = metricOf(next, metric);
       if (value === undefined || (previous !== undefined && metricOf(previous, metric) !== undefined)) continue;
       // A clock that is off makes negative times; the sum of a histogram may not fall.
-      this.#histograms[metric].observe({ namespace: this.#namespaceLabel(next.namespace) }, Math.max(0, value) / 1000);
+      this.#histograms[metric].observe(this.#labelsOf(next), Math.max(0, value) / 1000);
     }
   }
 
-  #namespaceLabel(namespace: string): string {
-    if (this.#namespaces.has(namespace)) return namespace;
-    if (this.#namespaces.size >= MAX_NAMESPACES) return OTHER_NAMESPACES;
-    this.#namespaces.add(namespace);
-    return namespace;
+  #labelsOf(state: ResultState): Record<Label, string> {
+    const values = { namespace: state.namespace, run: state.runName, node: state.nodeName ?? '' };
+    const labels = Object.fromEntries(this.#labels.map((label) => [label, values[label]])) as Record<Label, string>;
+    const set = Object.values(labels).join('/');
+    if (this.#labelSets.has(set)) return labels;
+    const most = this.#labels.length === 1 ? MAX_NAMESPACES : MAX_LABEL_SETS;
+    if (this.#labelSets.size >= most) {
+      return Object.fromEntries(this.#labels.map((label) => [label, OTHER])) as Record<Label, string>;
+    }
+    this.#labelSets.add(set);
+    return labels;
   }
 
   #registerResults(registers: Registry[]): void {

@@ -5,7 +5,14 @@ import { systemClock } from '../kube/clock.js';
 import { OperatorMetrics } from '../operator/operator-metrics.js';
 import { registerWatchMetrics } from '../operator/watch-metrics.js';
 import { ApiMetrics } from './api-metrics.js';
-import { DatapathMetrics, DURATION_BUCKETS, MAX_NAMESPACES, MAX_RUNS, OTHER_NAMESPACES } from './datapath-metrics.js';
+import {
+  DatapathMetrics,
+  DURATION_BUCKETS,
+  MAX_LABEL_SETS,
+  MAX_NAMESPACES,
+  MAX_RUNS,
+  OTHER,
+} from './datapath-metrics.js';
 import { PrometheusKubeMetrics } from './prometheus-kube-metrics.js';
 import { registerBuildInfo } from './telemetry.module.js';
 
@@ -25,7 +32,7 @@ export function metricsReference(): string {
     'path `/metrics` (`config/prometheus/metrics-reader.yaml`), unless it comes through `kubectl port-forward`.',
     '',
     'Times are in seconds. No label names a Pod, and the number of series is bounded: the first',
-    `${String(MAX_NAMESPACES)} namespaces have series of their own, what is measured in others is in \`${OTHER_NAMESPACES}\`; the newest ${String(MAX_RUNS)} runs have gauges.`,
+    `${String(MAX_NAMESPACES)} namespaces have series of their own, what is measured in others is in \`${OTHER}\`; the newest ${String(MAX_RUNS)} runs have gauges.`,
     'Counters and histograms count what happens while the process watches, so that a restart looks like no burst; every replica counts',
     'all, so take the `max` of replicas and not their sum.',
     '',
@@ -35,9 +42,13 @@ export function metricsReference(): string {
         synced: () => true,
         newestRuns: () => [],
         epochMs: () => 0,
+        extraLabels: [],
       });
       registerBuildInfo(registry, '');
     }),
+    '`--metrics-labels=run,node` divides the histograms by run, by node, or by both too: a series for each set of values that occurs, up',
+    `to ${String(MAX_LABEL_SETS)} sets; what is measured beyond them is in \`${OTHER}\`.`,
+    '',
     `The histograms have the buckets of \`kubelet_pod_start_sli_duration_seconds\` and finer ones below a second: ${DURATION_BUCKETS.join(', ')}.`,
     '',
     ...section('The API', (registry) => {

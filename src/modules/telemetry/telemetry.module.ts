@@ -10,6 +10,7 @@ import { StreamHub } from '../api/stream-hub.service.js';
 import { systemClock } from '../kube/clock.js';
 import { ApiMetrics, NO_ROUTE } from './api-metrics.js';
 import { DatapathMetrics } from './datapath-metrics.js';
+import type { ExtraLabel } from './datapath-metrics.js';
 import { MetricsController } from './metrics.controller.js';
 
 export interface TelemetryModuleOptions {
@@ -17,6 +18,8 @@ export interface TelemetryModuleOptions {
   readonly registry?: Registry;
   /** Of this program, for `datapath_build_info`. */
   readonly version: string;
+  /** What histograms are divided by, beside namespaces. Default: nothing. */
+  readonly extraLabels?: readonly ExtraLabel[];
 }
 
 const OPTIONS = Symbol('TELEMETRY_MODULE_OPTIONS');
@@ -55,6 +58,7 @@ export class TelemetryModule implements OnModuleInit, OnModuleDestroy {
       synced: () => model.synced,
       newestRuns: (limit) => model.newestRuns(limit),
       epochMs: () => systemClock.epochMs(),
+      extraLabels: this.options.extraLabels ?? [],
     });
     this.#subscription = model.index.changes.subscribe((change) => {
       datapath.onChange(change);
