@@ -70,7 +70,7 @@ test-contract: node_modules build control-plane ## Fuzz the API of a real contro
 
 .PHONY: test-faults
 test-faults: node_modules build control-plane ## Cut, stall, refuse, compact and kill between controller and API server
-	@$(CONTROL_PLANE) run --copies 2 -- $(JEST) -c jest.faults.config.js $(ARGS)
+	@$(CONTROL_PLANE) run --copies 3 -- $(JEST) -c jest.faults.config.js $(ARGS)
 
 .PHONY: test-mutations
 test-mutations: node_modules control-plane ## Break our own code once for each invariant; the checker must notice (ARGS="Unique Legal" chooses)

@@ -6,6 +6,7 @@ export default {
   roots: ['<rootDir>/test/faults'],
   testMatch: ['**/*.spec.ts'],
   testTimeout: 120_000,
-  maxWorkers: 2,
+  // They wait more than they work.
+  maxWorkers: 3,
   reporters: ['default', '<rootDir>/jest.faults.reporter.js'],
 };
