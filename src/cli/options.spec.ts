@@ -33,6 +33,7 @@ describe('the command line of datapath-run', () => {
     [['-f', 'x', '--export', 'pdf=x'], 'one of perfdata'],
     [['-f', 'x', '--export', 'junit='], 'FORMAT=FILE'],
     [['-f', 'x', '--export', 'junit'], 'FORMAT=FILE'],
+    [['-f', 'x', '--export', 'csv=-', '--json'], 'standard output is asked for twice'],
     [['-f', 'x', '--colour'], 'colour'],
     [['-f', 'x', 'y'], 'y'],
   ])('refuses %j and says what is allowed', (args, words) => {

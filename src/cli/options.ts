@@ -10,6 +10,7 @@ export interface RunOptions {
   readonly timeoutMs: number;
   /** Whether the run is printed as JSON at the end. */
   readonly json: boolean;
+  /** The file `-` is standard output, of which there is one only. */
   readonly exports: readonly { readonly format: ExportFormat; readonly file: string }[];
 }
 
@@ -19,11 +20,12 @@ Usage: datapath-run -f FILE [--timeout 15m] [--export FORMAT=FILE]... [--json] [
 
   -f, --filename FILE   manifest of a DatapathRun, YAML or JSON; - reads standard input
   --timeout DURATION    how long to wait, such as 90s, 15m or 1h30m (default 15m)
-  --export FORMAT=FILE  write the run as ${EXPORT_FORMATS.join(', ')}; may be repeated
+  --export FORMAT=FILE  write the run as ${EXPORT_FORMATS.join(', ')}; may be repeated; - is standard output
   --json                print the DatapathRun as JSON at the end, on standard output; progress goes to standard error
   --kubeconfig FILE     kubeconfig to use (else KUBECONFIG, ~/.kube/config, the Pod's service account)
 
-The name must be a new one: a run that was complete before is refused, since its verdict would be that of another test.
+The name must be a new one: a run that was complete before is refused, and one of which results are left though it was deleted, since
+its verdict would be that of another test.
 
 Exit status: 0 Met, or complete without objectives; 1 wrong use, or an error of the API; 2 timeout or Inconclusive; 4 Missed;
 130 and 143 interrupted (the run goes on in the cluster).
@@ -55,12 +57,16 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   }
   if (values.help === true) return 'help';
   if (values.filename === undefined) throw new UsageError('-f FILE is missing: the manifest of a DatapathRun');
+  const exports = values.export.map(readExport);
+  if (exports.filter(({ file }) => file === '-').length + Number(values.json) > 1) {
+    throw new UsageError('standard output is asked for twice: one --export FORMAT=- or --json may have it');
+  }
   return {
     file: values.filename,
     kubeconfig: values.kubeconfig,
     timeoutMs: readDuration(values.timeout),
     json: values.json,
-    exports: values.export.map(readExport),
+    exports,
   };
 }
 

@@ -6,6 +6,7 @@ import { sleep } from '../modules/kube/clock.js';
 import type { Clock } from '../modules/kube/clock.js';
 import { isKubeApiError, isNotFound } from '../modules/kube/kube-api-error.js';
 import type { KubeClient } from '../modules/kube/kube-client.js';
+import { DATAPATH_RESULTS } from '../modules/results/result-conversion.js';
 import { exportRun } from '../modules/runs/export/formats.js';
 import { DATAPATH_RUNS } from '../modules/runs/datapath-run.resource.js';
 import type { DatapathRun } from '../modules/runs/datapath-run.schema.js';
@@ -43,14 +44,14 @@ export async function runCommand(options: RunOptions, ports: CommandPorts): Prom
   const manifest = await readManifest(options.file);
   await checkExports(options);
   const { name } = manifest.metadata;
-  const uid = await apply(manifest, ports.client);
+  const uid = await apply(manifest, ports);
   const run = await untilComplete(name, uid, options.timeoutMs, ports);
   if (run === undefined) {
     ports.say(`run ${name} was not complete within ${String(options.timeoutMs / 1000)} s`);
     return EXIT.undecided;
   }
   const report = runReport(run);
-  await writeExports(options, report, ports.say);
+  await writeExports(options, report, ports);
   if (options.json) ports.print(jsonOf(run));
   if (!report.complete) {
     ports.say(`run ${name} was not complete within ${String(options.timeoutMs / 1000)} s`);
@@ -78,10 +79,10 @@ export async function runCommand(options: RunOptions, ports: CommandPorts): Prom
 
 /**
  * @returns the uid of the run
- * @throws UsageError where a run of that name was complete before: its verdict, or a new one over old results, would say nothing of
- *   what is tested now
+ * @throws UsageError where a run of that name was complete before, or was deleted and left results: a verdict over those would say
+ *   nothing of what is tested now
  */
-async function apply(manifest: DatapathRun, client: KubeClient): Promise<string> {
+async function apply(manifest: DatapathRun, { client, say }: CommandPorts): Promise<string> {
   const { name } = manifest.metadata;
   const known = await client.get<DatapathRun>(DATAPATH_RUNS, { namespace: '', name }).catch((error: unknown) => {
     if (isNotFound(error)) return undefined;
@@ -90,15 +91,31 @@ async function apply(manifest: DatapathRun, client: KubeClient): Promise<string>
   const completedAt = known?.status?.completedAt;
   if (completedAt !== undefined) {
     throw new UsageError(
-      `run ${name} is there already, and was complete at ${completedAt}: give this one another name, or delete that one`,
+      `run ${name} is there already, and was complete at ${completedAt}: give this one another name`,
     );
   }
+  if (known === undefined) await refuseLeftResults(name, client, say);
   const applied = await client.patch<DatapathRun>(DATAPATH_RUNS, { namespace: '', name }, manifest, {
     kind: 'apply',
     fieldManager: 'datapath-run',
     force: true,
   });
   return applied.metadata.uid ?? '';
+}
+
+async function refuseLeftResults(name: string, client: KubeClient, say: (line: string) => void): Promise<void> {
+  const fieldSelector = `spec.runName=${name}`;
+  try {
+    const { items } = await client.list(DATAPATH_RESULTS, { fieldSelector, limit: 1, metadataOnly: true });
+    if (items[0] === undefined) return;
+  } catch (error) {
+    if (!isKubeApiError(error) || error.code !== 403) throw error;
+    say(`whether results are left of an earlier run ${name} can't be asked: ${error.message}`);
+    return;
+  }
+  throw new UsageError(
+    `run ${name} was deleted, but results of it are left, and would count: give this one another name`,
+  );
 }
 
 /** The run when it is complete, or as it is at the end of the time; `undefined` where it couldn't be read then. */
@@ -170,6 +187,7 @@ function jsonOf({ metadata, ...run }: DatapathRun): string {
 /** Before anything is waited for: a file that can't be written is found out now. */
 async function checkExports({ exports }: RunOptions): Promise<void> {
   for (const { file } of exports) {
+    if (file === '-') continue;
     try {
       await access(dirname(file), constants.W_OK);
     } catch (error) {
@@ -178,8 +196,12 @@ async function checkExports({ exports }: RunOptions): Promise<void> {
   }
 }
 
-async function writeExports({ exports }: RunOptions, report: RunReport, say: (line: string) => void): Promise<void> {
+async function writeExports({ exports }: RunOptions, report: RunReport, { say, print }: CommandPorts): Promise<void> {
   for (const { format, file } of exports) {
+    if (file === '-') {
+      print(exportRun(report, format));
+      continue;
+    }
     await writeFile(file, exportRun(report, format));
     say(`wrote ${file} (${format})`);
   }

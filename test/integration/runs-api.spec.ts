@@ -47,6 +47,7 @@ describe('/runs', () => {
       complete: true,
     });
     expect(items.find(({ name }) => name === archived)).toMatchObject({ pods: 20, ready: 20, archived: 20 });
+    expect(items.find(({ name }) => name === orphan)).toMatchObject({ exists: false, pods: 1, archived: 0 });
   });
 
   it('refuses what it does not know', async () => {

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ROOT } from '../../tools/controller/deployment.js';
 import { newWorkloadNamespace } from '../support/controller.js';
-import { newRunName, reportingPods, runIsKnown } from '../support/runs.js';
+import { deleteRun, newRunName, readRun, reportingPods, runIsKnown } from '../support/runs.js';
 import type { Fate } from '../support/runs.js';
 import { runsWorld } from '../support/runs-world.js';
 
@@ -104,10 +104,10 @@ describe('the command', () => {
 
   it('ends with 2 when the run isn’t complete in time, and exports what there is', async () => {
     const { name, folder } = manifest(1_000, 5);
-    const args = [COMMAND, '-f', 'run.yaml', '--timeout', '2s', '--export', 'junit=run.xml'];
+    const args = [COMMAND, '-f', 'run.yaml', '--timeout', '2s', '--export', 'junit=run.xml', '--export', 'csv=-'];
     const { status, stderr, stdout } = await execute(process.execPath, args, folder);
     expect([status, stderr]).toEqual([2, expect.stringContaining(`run ${name} was not complete within 2 s`)]);
-    expect(stdout).toBe('');
+    expect(stdout).toMatch(/^run,metric,statistic,/);
     expect(readFileSync(join(folder, 'run.xml'), 'utf8')).toContain('errors="1"');
   });
 
@@ -118,6 +118,10 @@ describe('the command', () => {
     expect((await first).status).toBe(0);
     const second = await execute(process.execPath, [COMMAND, '-f', 'run.yaml'], folder);
     expect([second.status, second.stderr]).toEqual([1, expect.stringContaining(`run ${name} is there already`)]);
+    await deleteRun(world.plane, name);
+    const third = await execute(process.execPath, [COMMAND, '-f', 'run.yaml'], folder);
+    expect([third.status, third.stderr]).toEqual([1, expect.stringContaining('results of it are left')]);
+    expect(await readRun(world.plane, name)).toBeUndefined();
   });
 
   it('says when its run is deleted meanwhile', async () => {

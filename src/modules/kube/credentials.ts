@@ -140,8 +140,14 @@ export class KubeconfigCredentials implements CredentialSource {
 
   #read(): KubeConfig {
     const config = new KubeConfig();
-    if (this.#path === undefined) loadFromSurroundings(config);
-    else config.loadFromFile(this.#path);
+    try {
+      if (this.#path === undefined) config.loadFromDefault();
+      else config.loadFromFile(this.#path);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`the kubeconfig ${this.#path ?? '(default)'} can't be read: ${why}`, { cause: error });
+    }
+    if (this.#path === undefined) refuseAssumedServer(config);
     if (config.getCurrentCluster() === null) {
       throw new Error(
         `the kubeconfig ${this.#path ?? '(default)'} has no cluster for its context "${config.getCurrentContext()}"`,
@@ -173,8 +179,7 @@ export class KubeconfigCredentials implements CredentialSource {
 const ASSUMED_SERVER = 'http://localhost:8080';
 
 /** @throws Error when neither a kubeconfig nor a Pod's service account is there */
-function loadFromSurroundings(config: KubeConfig): void {
-  config.loadFromDefault();
+function refuseAssumedServer(config: KubeConfig): void {
   if (config.getCurrentCluster()?.server !== ASSUMED_SERVER) return;
   throw new Error(
     'no cluster to work with: KUBECONFIG is not set, there is no ~/.kube/config, and this is no Pod with a service account; ' +

@@ -34,9 +34,11 @@ export class RunDirectory {
     return this.runs.get(name);
   }
 
-  /** By name. */
+  /** Every run, also those that were deleted while results of them are left; by name. */
   all(): RunView[] {
-    return [...this.runs.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const { texts } = this.index.table.column('run');
+    const orphans = [...texts.entries()].flatMap(([name]) => this.orphan(name) ?? []);
+    return [...this.runs.values(), ...orphans].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /**

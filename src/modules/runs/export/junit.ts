@@ -15,6 +15,7 @@ export function junitXml(report: RunReport): string {
       : [completionCase(report)];
   const failures = report.complete ? objectives.filter(({ verdict }) => verdict === 'Missed').length : 0;
   const errors = report.complete ? objectives.filter(({ verdict }) => verdict === 'Inconclusive').length : 1;
+  const isShown = report.complete && failures + errors > 0;
   const { completedAt, updatedAt } = report.status;
   const timestamp = completedAt ?? updatedAt;
   const counts = `tests="${String(cases.length)}" failures="${String(failures)}" errors="${String(errors)}" skipped="0"`;
@@ -23,6 +24,8 @@ export function junitXml(report: RunReport): string {
     `<testsuites name="datapath" ${counts}>`,
     `  <testsuite name="${xml(report.name)}" ${counts}${timestamp === undefined ? '' : ` timestamp="${xml(timestamp)}"`}>`,
     ...cases,
+    // Where no case has the evidence: a run may be met although Pods failed.
+    ...(evidence === '' || isShown ? [] : [`    <system-out>${xml(evidence)}</system-out>`]),
     '  </testsuite>',
     '</testsuites>',
     '',
