@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { KubeModule } from '../../src/modules/kube/kube.module.js';
-import { OperatorModule } from '../../src/modules/operator/index.js';
+import { OperatorEngine, OperatorModule } from '../../src/modules/operator/index.js';
 import { SiteOperator } from './site.operator.js';
 
 @Module({
@@ -20,3 +20,5 @@ class AppModule {}
 
 const app = await NestFactory.createApplicationContext(AppModule);
 app.enableShutdownHooks();
+// A start that failed, such as for want of rights, ends the process with its reason.
+await app.get(OperatorEngine).ready();

@@ -6,6 +6,7 @@ import { addFinalizer, removeFinalizer } from '../../src/modules/kube/finalizers
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
 import { LEASES } from '../../src/modules/kube/lease-lock.js';
 import { LeaderElector } from '../../src/modules/kube/lease.js';
+import { LogDigest } from '../../src/modules/kube/log-digest.js';
 import { silentLogger } from '../../src/modules/kube/logger.js';
 import type { KubeObject } from '../../src/modules/kube/resource.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -84,7 +85,7 @@ describe('writes against a real API server', () => {
         instance: 'spec-0',
         clock,
         random: systemRandom,
-        logger: silentLogger,
+        digest: new LogDigest(silentLogger, clock),
       });
       const object = await client.create(CONFIG_MAPS, configMap(namespace, 'told', '1'));
       const subject = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'told', uid: object.metadata.uid ?? '' };

@@ -4,6 +4,8 @@ import { Registry } from 'prom-client';
 import { systemClock } from '../../src/modules/kube/clock.js';
 import { EventLoopBudget } from '../../src/modules/kube/event-loop-budget.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
+import { FakeClock } from './fake-clock.js';
+import { LogDigest } from '../../src/modules/kube/log-digest.js';
 import { silentLogger } from '../../src/modules/kube/logger.js';
 import { Reflector } from '../../src/modules/kube/reflector.js';
 import { BaseOperator, type ResourceEvent, type ResourceMeta } from '../../src/modules/operator/base-operator.js';
@@ -81,7 +83,7 @@ export class Ours extends BaseOperator {
           clock: systemClock,
           random: () => 0,
           budget: new EventLoopBudget(systemClock),
-          logger: silentLogger,
+          digest: new LogDigest(silentLogger, new FakeClock()),
           metrics,
         }),
     });

@@ -56,6 +56,11 @@ export const systemClock: Clock = {
 /** The machine's pseudo-random numbers. Only jitter comes from them, never a secret. */
 export const systemRandom: Random = Math.random;
 
+/** Whether so many milliseconds can be waited for: a timer takes NaN and Infinity for one millisecond. */
+export function isDelay(ms: number): boolean {
+  return Number.isFinite(ms) && ms >= 0;
+}
+
 /** Resolves after `delayMs` milliseconds, or at once when `signal` is aborted. Never rejects: the caller asks the signal. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,7 +1,8 @@
 import type { Clock, Random } from './clock.js';
+import { errorKind, errorText } from './error-text.js';
 import { isNamespaceTerminating } from './kube-api-error.js';
 import type { KubeClient } from './kube-client.js';
-import type { StructuredLogger } from './logger.js';
+import type { LogDigest } from './log-digest.js';
 import { apiVersionOf } from './resource-path.js';
 import type { KubeObject, ResourceType } from './resource.js';
 
@@ -52,7 +53,7 @@ export interface EventRecorderOptions {
   readonly instance: string;
   readonly clock: Clock;
   readonly random: Random;
-  readonly logger: StructuredLogger;
+  readonly digest: LogDigest;
 }
 
 /** Milliseconds in which the same note about the same object is told once. */
@@ -150,7 +151,13 @@ export class EventRecorder {
         this.#dropped++;
         // Where a namespace is being deleted nobody is left to be told.
         if (isNamespaceTerminating(error)) continue;
-        this.#options.logger.warn('an Event could not be written', { reason: pending.note.reason, error });
+        const { digest, controller } = this.#options;
+        const { reason } = pending.note;
+        digest.report('warn', 'an Event could not be written', `${controller} ${errorKind(error)}`, {
+          controller,
+          reason,
+          error: errorText(error),
+        });
       }
     }
     this.#draining = undefined;

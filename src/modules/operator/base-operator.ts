@@ -199,7 +199,10 @@ export abstract class BaseOperator extends Library {
       const { finalizer, object } = meta.change;
       const change = finalizers.includes(finalizer) ? addFinalizer : removeFinalizer;
       const changed = await change(client, type, object, finalizer);
-      this.finalizersChanged(key, changed?.metadata.resourceVersion);
+      // The last finalizer takes the object along: no cache will ever show this version.
+      const gone =
+        changed?.metadata.deletionTimestamp !== undefined && (changed.metadata.finalizers ?? []).length === 0;
+      this.finalizersChanged(key, gone ? undefined : changed?.metadata.resourceVersion);
       return;
     }
     const patch = [

@@ -1,13 +1,17 @@
 import type { Clock } from '../kube/clock.js';
+import { errorKind, errorText } from '../kube/error-text.js';
 import type { EventNote } from '../kube/event-recorder.js';
+import { NotLeaderError } from '../kube/kube-api-error.js';
 import type { KubeClient } from '../kube/kube-client.js';
+import type { LogDigest } from '../kube/log-digest.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import type { KubeObject, Store } from '../kube/resource.js';
-import { type Cause, causeOf, contentOf, hasGeneration, Progress } from './causes.js';
+import { resourceName } from '../kube/resource-path.js';
+import { type Cause, causeOf, contentOf, hasGeneration, NEVER, Progress } from './causes.js';
 import type { HandlerContext } from './handler-context.js';
-import { type HandlerSettings, isAccepted } from './handler-settings.js';
-import type { HandlerDeclaration } from './operator.decorators.js';
-import { boundMethod, type OperatorDefinition } from './operator-definition.js';
+import { type HandlerSettings, isAccepted, type TimerSettings } from './handler-settings.js';
+import { type HandlerDeclaration, handlerId } from './operator.decorators.js';
+import { boundMethod, keepsProgress, type OperatorDefinition } from './operator-definition.js';
 import { PermanentError, TemporaryError } from './operator-errors.js';
 import type { Whole } from './operator-options.js';
 import { isSame, valueAt } from './predicates.js';
@@ -17,8 +21,10 @@ import { type Status, StatusDraft, type WithStatus, writeStatus } from './status
 type CauseDeclaration = Extract<HandlerDeclaration, { kind: 'cause' | 'field' | 'timer' }>;
 type CauseFunction = (object: KubeObject, context: HandlerContext) => unknown;
 
-interface Handler<D extends CauseDeclaration = CauseDeclaration> {
-  readonly declaration: D;
+interface Handler {
+  /** Unique within the operator: several decorators may stand on one method. */
+  readonly id: string;
+  readonly declaration: CauseDeclaration;
   readonly settings: HandlerSettings;
   readonly run: CauseFunction;
 }
@@ -27,8 +33,9 @@ export interface CauseReconcilerPorts {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly logger: StructuredLogger;
+  readonly digest: LogDigest;
   readonly store: Store<Whole>;
-  /** The base operator's `handleResourceFinalizer`. */
+  /** The base operator's `handleResourceFinalizer`. Answers whether the object was still there to be written. */
   readonly finalize: (object: KubeObject, finalizer: string, action: () => Promise<void>) => Promise<boolean>;
   readonly recordWrite: (key: string, resourceVersion: string) => void;
   readonly recordEvent: (object: KubeObject, note: EventNote) => void;
@@ -63,17 +70,23 @@ export class CauseReconciler {
   readonly #handlers: readonly Handler[];
   readonly #reconcile: ReconcileFunction | undefined;
   readonly #progress = new Map<string, Progress>();
+  readonly #remembers: boolean;
+  /** Whether the kind's schema turned out to have no place for `observedGeneration`. */
+  #forgetful = false;
 
   constructor(definition: OperatorDefinition, ports: CauseReconcilerPorts) {
     this.#definition = definition;
     this.#ports = ports;
     const { instance, handlers } = definition;
     this.#handlers = handlers.filter(isCauseDeclaration).map((declaration) => ({
+      id: handlerId(declaration),
       declaration,
       settings: declaration.settings,
       run: boundMethod<CauseFunction>(instance, declaration.method),
     }));
     const reconcile = handlers.find(({ kind }) => kind === 'reconcile');
+    // Only those who handle causes have anything to remember in the status.
+    this.#remembers = keepsProgress(definition);
     this.#reconcile = reconcile === undefined ? undefined : boundMethod<ReconcileFunction>(instance, reconcile.method);
   }
 
@@ -102,14 +115,15 @@ export class CauseReconciler {
     const run: Run = { request, object, progress: this.#progressOf(key, object), draft: new StatusDraft() };
     if (object.metadata.deletionTimestamp !== undefined) return this.#handleDeletion(run);
     if (this.#needsFinalizer(object)) {
-      await this.#finalize(object, () => Promise.resolve());
-      // The cache shows the finalizer next; until then the key is held back.
-      return { requeueAfterMs: 0 };
+      const written = await this.#finalize(object, () => Promise.resolve());
+      // The cache shows the finalizer next; until then the key is held back. Of an object that is going its next event tells.
+      return written ? { requeueAfterMs: 0 } : undefined;
     }
     await this.#handleCauses(run);
     const result = await this.#reconcile?.(request);
     const timerDelay = await this.#handleTimers(run);
-    return { requeueAfterMs: earliest(result?.requeueAfterMs, timerDelay) };
+    const requeueAfterMs = earliest(result?.requeueAfterMs, timerDelay);
+    return requeueAfterMs === undefined ? undefined : { requeueAfterMs };
   };
 
   #progressOf(key: string, object: KubeObject): Progress {
@@ -154,7 +168,7 @@ export class CauseReconciler {
       } catch (error) {
         // A handler that gave up has not cleaned up: the object stays until it changes, and then all are tried again.
         if (error instanceof PermanentError) run.progress.enter(undefined);
-        await this.#writeStatus(run);
+        await this.#writeStatusAfter(run, error);
         throw error;
       }
     });
@@ -171,63 +185,69 @@ export class CauseReconciler {
       ...this.#accepted(object, (declaration) => declaration.kind === 'cause' && declaration.cause === cause),
       ...fields,
     ];
-    try {
+    await this.#thenWriteStatus(run, async () => {
       await this.#runAll(run, cause, handlers);
       progress.resumed = true;
       if (hasGeneration(object)) progress.handledGeneration = generation;
       else progress.handledContent = contentOf(object);
-      if (this.#isStatusOurs(object) && this.#hasCauses()) draft.set({ observedGeneration: generation });
-    } finally {
-      // Also when a handler failed: its conditions say why. An error of this write then hides the handler's, and both are retried.
-      await this.#writeStatus(run);
-    }
-  }
-
-  /** Only those who handle causes have anything to remember in the status. */
-  #hasCauses(): boolean {
-    return this.#handlers.some(({ declaration }) => declaration.kind !== 'timer' && !isDelete(declaration));
+      if (this.#isStatusOurs(object) && this.#remembers) draft.set({ observedGeneration: generation });
+    });
+    if (run.object !== object) this.#checkRemembered(run.object);
   }
 
   #isStatusOurs(object: KubeObject): boolean {
-    return this.#definition.options.progress === 'status' && hasGeneration(object);
+    return this.#definition.options.progress === 'status' && !this.#forgetful && hasGeneration(object);
+  }
+
+  /** The API server drops what a kind's schema doesn't name: then a restart would handle every object as new, without a word. */
+  #checkRemembered(written: WithStatus): void {
+    if (!this.#remembers || !this.#isStatusOurs(written) || written.status?.observedGeneration !== undefined) return;
+    this.#forgetful = true;
+    const { name, resource } = this.#definition.options;
+    this.#ports.logger.error('The status keeps no observedGeneration, so that a restart handles every object as new', {
+      operator: name,
+      resource: resourceName(resource),
+      remedy: 'add status.observedGeneration (integer) to the schema of its definition, or set progress to memory',
+    });
   }
 
   /** Handlers of fields whose value differs from the one they succeeded with, or isn't known not to. */
   #changedFields(object: WithStatus, progress: Progress, cause: Cause): readonly Handler[] {
     const settled = cause === 'resume' || cause === 'none';
-    return this.#accepted(object, ({ kind }) => kind === 'field').filter(({ declaration }) => {
+    return this.#accepted(object, ({ kind }) => kind === 'field').filter(({ id, declaration }) => {
       if (declaration.kind !== 'field') return false;
-      const { path, method } = declaration;
+      const { path } = declaration;
       const value = valueAt(object, path);
-      if (progress.fields.has(method)) return !isSame(progress.fields.get(method), value);
+      if (progress.fields.has(id)) return !isSame(progress.fields.get(id), value);
       // The spec is what the generation counts: handled, it holds the value that was handled.
       if (!settled || !path.startsWith('spec') || !this.#isStatusOurs(object)) return true;
-      progress.fields.set(method, value);
+      progress.fields.set(id, value);
       return false;
     });
   }
 
+  /** Runs the timers that are due, each also after another failed. @returns milliseconds until the next is */
   async #handleTimers(run: Run): Promise<number | undefined> {
     const { progress } = run;
     const { clock } = this.#ports;
-    let next: number | undefined;
+    const due = new Map<Handler, number>();
     for (const handler of this.#accepted(run.object, ({ kind }) => kind === 'timer')) {
-      const { declaration } = handler;
-      if (declaration.kind !== 'timer') continue;
-      const { intervalMs, initialDelayMs = 0 } = declaration.settings;
-      let due = progress.timers.get(declaration.method) ?? clock.monotonicMs() + initialDelayMs;
-      if (clock.monotonicMs() >= due) {
-        progress.timers.set(declaration.method, due);
-        run.draft = new StatusDraft();
-        try {
-          await this.#call(run, 'none', handler, undefined);
-        } finally {
-          await this.#writeStatus(run);
-        }
-        due = clock.monotonicMs() + intervalMs;
-      }
-      progress.timers.set(declaration.method, due);
-      next = earliest(next, Math.max(0, due - clock.monotonicMs()));
+      const { initialDelayMs = 0 } = timerSettings(handler);
+      const at = progress.timers.get(handler.id) ?? clock.monotonicMs() + initialDelayMs;
+      progress.timers.set(handler.id, at);
+      due.set(handler, at);
+    }
+    const now = [...due].filter(([, at]) => clock.monotonicMs() >= at).map(([handler]) => handler);
+    if (now.length > 0) {
+      run.draft = new StatusDraft();
+      await this.#thenWriteStatus(run, async () => {
+        await this.#runAll(run, 'none', now);
+      });
+    }
+    let next: number | undefined;
+    for (const { id } of due.keys()) {
+      const at = progress.timers.get(id) ?? NEVER;
+      if (at !== NEVER) next = earliest(next, Math.max(0, at - clock.monotonicMs()));
     }
     return next;
   }
@@ -242,14 +262,12 @@ export class CauseReconciler {
     let retry: unknown;
     let givenUp: PermanentError | undefined;
     for (const handler of handlers) {
-      const { declaration } = handler;
-      const id = declaration.kind === 'cause' ? `${declaration.cause}:${declaration.method}` : declaration.method;
+      const { id, declaration } = handler;
       const value = declaration.kind === 'field' ? valueAt(run.object, declaration.path) : undefined;
-      if (declaration.kind !== 'field' && run.progress.done.has(id)) continue;
+      if (declaration.kind === 'cause' && run.progress.done.has(id)) continue;
       try {
         await this.#call(run, cause, handler, value);
-        run.progress.done.add(id);
-        if (declaration.kind === 'field') run.progress.fields.set(declaration.method, value);
+        this.#settle(run, handler, value, false);
       } catch (error) {
         if (!(error instanceof PermanentError)) {
           retry = sooner(retry, error);
@@ -257,8 +275,7 @@ export class CauseReconciler {
         }
         givenUp = error;
         this.#ports.recordEvent(run.object, { type: 'Warning', reason: 'HandlerGaveUp', message: error.message });
-        run.progress.done.add(id);
-        if (declaration.kind === 'field') run.progress.fields.set(declaration.method, value);
+        this.#settle(run, handler, value, true);
         if (cause !== 'delete') this.#giveUp(run, declaration.method, error);
       }
     }
@@ -266,11 +283,31 @@ export class CauseReconciler {
     return givenUp;
   }
 
+  /** A handler succeeded or was given up: it rests until its cause comes again. */
+  #settle({ progress }: Run, handler: Handler, value: unknown, givenUp: boolean): void {
+    const { id, declaration } = handler;
+    switch (declaration.kind) {
+      case 'cause':
+        progress.done.add(id);
+        return;
+      case 'field':
+        progress.fields.set(id, value);
+        return;
+      case 'timer':
+        progress.timers.set(id, givenUp ? NEVER : this.#ports.clock.monotonicMs() + declaration.settings.intervalMs);
+        return;
+      default: {
+        const exhaustiveCheck: never = declaration;
+        return exhaustiveCheck;
+      }
+    }
+  }
+
   async #call(run: Run, cause: Cause, handler: Handler, value: unknown): Promise<void> {
     const { object, request, draft, progress } = run;
-    const { method } = handler.declaration;
-    const attempt = (progress.tries.get(method) ?? 0) + 1;
-    progress.tries.set(method, attempt);
+    const { id } = handler;
+    const attempt = (progress.tries.get(id) ?? 0) + 1;
+    progress.tries.set(id, attempt);
     try {
       await handler.run(object, {
         key: request.key,
@@ -280,7 +317,7 @@ export class CauseReconciler {
         cause,
         attempt,
         value,
-        previous: progress.fields.get(method),
+        previous: progress.fields.get(id),
         setStatus: (fields) => {
           draft.set(fields);
         },
@@ -293,7 +330,7 @@ export class CauseReconciler {
         },
         logger: this.#ports.logger,
       });
-      progress.tries.delete(method);
+      progress.tries.delete(id);
     } catch (error) {
       throw this.#judge(error, handler.settings, attempt);
     }
@@ -303,28 +340,54 @@ export class CauseReconciler {
   #judge(error: unknown, { retries, retryDelayMs }: HandlerSettings, attempt: number): unknown {
     if (error instanceof PermanentError) return error;
     if (retries !== undefined && attempt >= retries) {
-      return new PermanentError(
-        `given up after ${attempt} tries: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          cause: error,
-        },
-      );
+      return new PermanentError(`given up after ${attempt} tries: ${errorText(error)}`, { cause: error });
     }
     if (retryDelayMs === undefined || error instanceof TemporaryError) return error;
-    return new TemporaryError(error instanceof Error ? error.message : String(error), {
-      delayMs: retryDelayMs,
-      cause: error,
-    });
+    return new TemporaryError(errorText(error), { delayMs: retryDelayMs, cause: error });
   }
 
   #giveUp({ request }: Run, method: string, error: PermanentError): void {
     this.#ports.onTerminal();
-    this.#ports.logger.error('Handler gave up until the object changes', {
-      operator: this.#definition.options.name,
+    const { name } = this.#definition.options;
+    const kind = `${name} ${method} ${errorKind(error, [request.key, request.name])}`;
+    this.#ports.digest.report('error', 'Handler gave up until the object changes', kind, {
+      operator: name,
       key: request.key,
       handler: method,
       error: error.message,
     });
+  }
+
+  /** One status write follows the handlers, also when one failed: its conditions say why. */
+  async #thenWriteStatus(run: Run, handle: () => Promise<unknown>): Promise<void> {
+    try {
+      await handle();
+    } catch (error) {
+      await this.#writeStatusAfter(run, error);
+      throw error;
+    }
+    await this.#writeStatus(run);
+  }
+
+  /** Writes the status after a handler failed. That error counts, so that one of this write doesn't hide it. */
+  async #writeStatusAfter(run: Run, failure: unknown): Promise<void> {
+    try {
+      await this.#writeStatus(run);
+    } catch (error) {
+      if (error instanceof NotLeaderError) throw error;
+      const { name } = this.#definition.options;
+      this.#ports.digest.report(
+        'warn',
+        'Status could not be written after a handler failed',
+        `${name} ${errorKind(error)}`,
+        {
+          operator: name,
+          key: run.request.key,
+          error: errorText(error),
+          handlerError: errorText(failure),
+        },
+      );
+    }
   }
 
   async #writeStatus(run: Run): Promise<void> {
@@ -343,8 +406,8 @@ function isCauseDeclaration(declaration: HandlerDeclaration): declaration is Cau
   return declaration.kind === 'cause' || declaration.kind === 'field' || declaration.kind === 'timer';
 }
 
-function isDelete(declaration: CauseDeclaration): boolean {
-  return declaration.kind === 'cause' && declaration.cause === 'delete';
+function timerSettings({ declaration }: Handler): Partial<TimerSettings> {
+  return declaration.kind === 'timer' ? declaration.settings : {};
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {

@@ -13,6 +13,9 @@ import type { WithStatus } from './status-writer.js';
  */
 export type Cause = 'create' | 'update' | 'resume' | 'delete' | 'none';
 
+/** When a timer is due that was given up: not before the object changes. */
+export const NEVER = Number.POSITIVE_INFINITY;
+
 /** What this process remembers of an object since it leads. All of it may be lost: the object then tells it anew, or work is repeated. */
 export class Progress {
   /** The generation, or the content where the kind has none, that was handled here. */
@@ -25,9 +28,9 @@ export class Progress {
   /** Handlers that succeeded or were given up for this epoch. */
   readonly done = new Set<string>();
   readonly tries = new Map<string, number>();
-  /** The values that handlers of fields last succeeded with. */
+  /** The values that handlers of fields last succeeded with, or were given up at. */
   readonly fields = new Map<string, unknown>();
-  /** When each timer is due, monotonic milliseconds. */
+  /** When each timer is due, monotonic milliseconds; {@link NEVER} once it was given up. */
   readonly timers = new Map<string, number>();
 
   constructor(readonly uid: string) {}
@@ -38,6 +41,7 @@ export class Progress {
     this.epoch = epoch;
     this.done.clear();
     this.tries.clear();
+    for (const [id, due] of this.timers) if (due === NEVER) this.timers.delete(id);
   }
 }
 

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Clock, Random } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
 import type { KubeClient } from '../kube/kube-client.js';
+import type { LogDigest } from '../kube/log-digest.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import type { OperatorMetrics } from './operator-metrics.js';
 import type { ElectorPort, ReflectorFactory } from './ports.js';
@@ -50,6 +51,8 @@ export class EngineContext {
   readonly random: Random;
   readonly budget: EventLoopBudget;
   readonly logger: StructuredLogger;
+  /** For what may fail for many objects at once. */
+  readonly digest: LogDigest;
   readonly metrics: OperatorMetrics;
   readonly metricsRegistry: Registry;
   readonly elector: ElectorPort | undefined;
@@ -65,6 +68,7 @@ export class EngineContext {
     this.random = parts.random;
     this.budget = parts.budget;
     this.logger = parts.logger;
+    this.digest = parts.digest;
     this.metrics = parts.metrics;
     this.metricsRegistry = parts.metricsRegistry;
     this.elector = parts.elector;

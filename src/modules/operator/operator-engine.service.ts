@@ -6,7 +6,7 @@ import { KubeClient } from '../kube/kube-client.js';
 import type { ReflectorStatus } from '../kube/reflector-status.js';
 import { sleep } from '../kube/clock.js';
 import { EngineContext } from './engine-context.js';
-import { type OperatorDefinition, readDefinition } from './operator-definition.js';
+import { checkTogether, type OperatorDefinition, readDefinition } from './operator-definition.js';
 import { missingRights, missingRightsError } from './access-check.js';
 import { OperatorStartError } from './operator-errors.js';
 import { OperatorRunner } from './operator-runner.js';
@@ -176,11 +176,14 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
 
   async #run(): Promise<void> {
     const context = this.#context;
-    for (const definition of this.#definitions()) {
-      const { name } = definition.options;
-      if (this.#runners.has(name)) throw new OperatorStartError(`two operators are named "${name}"`);
+    const definitions = this.#definitions();
+    checkTogether(definitions);
+    if (definitions.length === 0) {
+      context.logger.warn('No operator was found: list classes with @Operator() among the providers of a module');
+    }
+    for (const definition of definitions) {
       const runner = new OperatorRunner(definition, context);
-      this.#runners.set(name, runner);
+      this.#runners.set(runner.name, runner);
       await runner.start();
     }
     const { elector } = context;
@@ -207,12 +210,20 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
   }
 
   #definitions(): readonly OperatorDefinition[] {
-    return this.#discovery
-      .getProviders()
-      .map((wrapper) => wrapper.instance as unknown)
-      .filter((instance): instance is object => typeof instance === 'object' && instance !== null)
-      .map((instance) => readDefinition(instance))
-      .filter((definition) => definition !== undefined);
+    const found = new Map<object, OperatorDefinition>();
+    for (const wrapper of this.#discovery.getProviders()) {
+      const instance: unknown = wrapper.instance;
+      if (typeof instance !== 'object' || instance === null || found.has(instance)) continue;
+      const definition = readDefinition(instance);
+      if (definition === undefined) continue;
+      if (wrapper.isTransient || !wrapper.isDependencyTreeStatic()) {
+        throw new OperatorStartError(
+          `operator "${definition.options.name}" must be a singleton, and depend on none that isn't: nobody asks for another instance`,
+        );
+      }
+      found.set(instance, definition);
+    }
+    return [...found.values()];
   }
 
   /** Says at once and in one place which rights are missing. While the API server can't be asked it is asked again. */
@@ -313,6 +324,7 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
     this.#leading = false;
     await this.#startup;
     this.#endMetrics?.();
+    this.#context.digest.close();
   }
 
   #runner(name: string): OperatorRunner {

@@ -1,3 +1,5 @@
+import { isDelay } from '../kube/clock.js';
+
 /**
  * A failure that is expected to pass. The key runs again after `delayMs`; without one, after its backoff.
  *
@@ -8,8 +10,12 @@ export class TemporaryError extends Error {
   /** Milliseconds until the next try. */
   readonly delayMs: number | undefined;
 
-  constructor(message: string, options: { readonly delayMs?: number; readonly cause?: unknown } = {}) {
+  /** @throws RangeError when `delayMs` isn't 0 or more milliseconds */
+  constructor(message: string, options: { readonly delayMs?: number | undefined; readonly cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    if (options.delayMs !== undefined && !isDelay(options.delayMs)) {
+      throw new RangeError(`delayMs must be 0 or more milliseconds, not ${options.delayMs} (in "${message}")`);
+    }
     this.delayMs = options.delayMs;
   }
 }

@@ -97,12 +97,19 @@ export interface OperatorOptions extends Selection {
   /** The finalizer that `@OnDelete` brings. Default: `<group of the resource>/<name>`; must be given for the core group. */
   readonly finalizer?: string | undefined;
   /**
-   * Where handlers of causes keep what they handled. Default `status`: in `status.observedGeneration`, so that a restart knows it. `memory` for
-   * kinds whose status belongs to somebody else or that have none; a restart is then a new `create`.
+   * Where handlers of causes keep what they handled. `status`: in `status.observedGeneration`, so that a restart knows it; at most one operator
+   * of a resource. `memory` for kinds whose status belongs to somebody else or that have none; a restart is then a new `create`. Default `status`,
+   * and `memory` for Kubernetes' own groups (`apps`, `batch`, `*.k8s.io`, …), whose status its controllers write.
    */
   readonly progress?: 'status' | 'memory' | undefined;
   /** What the handlers write, and what they read without watching it: becomes RBAC rules, checked at the start. */
   readonly access?: readonly Access[] | undefined;
+}
+
+/** Where an operator keeps what it handled. */
+export function progressOf({ progress, resource: { group } }: OperatorOptions): 'status' | 'memory' {
+  // Groups of custom resources have a domain.
+  return progress ?? (!group.includes('.') || group.endsWith('.k8s.io') ? 'memory' : 'status');
 }
 
 export const DEFAULT_OPERATOR_OPTIONS = {

@@ -1,9 +1,11 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import type { Clock, Random } from '../kube/clock.js';
+import { errorKind, errorText } from '../kube/error-text.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
 import { EventRecorder, subjectOf } from '../kube/event-recorder.js';
 import { removeFinalizer } from '../kube/finalizers.js';
 import type { KubeClient } from '../kube/kube-client.js';
+import type { LogDigest } from '../kube/log-digest.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import {
   formatKey,
@@ -35,6 +37,8 @@ export interface RunnerContext {
   readonly random: Random;
   readonly budget: EventLoopBudget;
   readonly logger: StructuredLogger;
+  /** For what may fail for many objects at once. */
+  readonly digest: LogDigest;
   readonly metrics: OperatorMetrics;
   /** Names this replica in Events. */
   readonly instance: string;
@@ -60,6 +64,8 @@ export class OperatorRunner extends BaseOperator {
   readonly #store: SharedStore;
   readonly #causes: CauseReconciler | undefined;
   readonly #parts = new Set<WatchPart>();
+  /** Keys whose object was gone, or being deleted, when its finalizer was to be written. */
+  readonly #vanished = new Set<string>();
   #active = false;
   /** Counts activations, so that an older one's queueing ends when it is overtaken. */
   #epoch = 0;
@@ -125,7 +131,7 @@ export class OperatorRunner extends BaseOperator {
     this.pool.open();
     void this.#queueAll(this.#epoch).catch((error: unknown) => {
       // A key map that throws for one object is caught there; anything else is a fault of this class.
-      this.#context.logger.error('Queueing all keys failed', { operator: this.name, error: String(error) });
+      this.#context.logger.error('Queueing all keys failed', { operator: this.name, error: errorText(error) });
     });
   }
 
@@ -178,28 +184,29 @@ export class OperatorRunner extends BaseOperator {
   }
 
   protected override finalizersChanged(key: ObjectKey, resourceVersion: string | undefined): void {
-    if (resourceVersion !== undefined) this.recordWrite(formatKey(key), resourceVersion);
+    if (resourceVersion === undefined) this.#vanished.add(formatKey(key));
+    else this.recordWrite(formatKey(key), resourceVersion);
   }
 
   #makeCauses(): CauseReconciler {
-    const { client, clock, logger } = this.#context;
+    const { client, clock, logger, digest } = this.#context;
     const { plural } = this.definition.options.resource;
     return new CauseReconciler(this.definition, {
       client,
       clock,
       logger,
+      digest,
       // Cause handlers are only allowed with the projection that keeps objects whole.
       store: this.#store as unknown as Store<Whole>,
-      finalize: (object, finalizer, action) =>
-        this.handleResourceFinalizer(
-          {
-            meta: metaOf(plural, object),
-            object: object as unknown as KubernetesObject,
-            type: ResourceEventType.Modified,
-          },
-          finalizer,
-          action,
-        ),
+      finalize: async (object, finalizer, action) => {
+        const event = {
+          meta: metaOf(plural, object),
+          object: object as unknown as KubernetesObject,
+          type: ResourceEventType.Modified,
+        };
+        await this.handleResourceFinalizer(event, finalizer, action);
+        return !this.#vanished.delete(formatKey({ namespace: '', ...object.metadata }));
+      },
       recordWrite: (key, version) => {
         this.recordWrite(key, version);
       },
@@ -239,7 +246,9 @@ export class OperatorRunner extends BaseOperator {
         const resource: ResourceType = handler.resource ?? options.resource;
         for (const part of parts.get(resourceName(resource)) ?? []) {
           part.listen((event) => {
-            index.apply(event, select);
+            this.#guard(`@Index ${handler.method}`, event, () => {
+              index.apply(event, select);
+            });
           }, undefined);
         }
       }
@@ -267,19 +276,41 @@ export class OperatorRunner extends BaseOperator {
       if (event.type === 'Synced' && parts.size > 1) {
         for (const part of parts) if (!part.reflector.synced) return;
       }
-      try {
-        handler(event);
-      } catch (error) {
-        this.#metrics.eventHandlerFailed();
-        this.#context.logger.error('Handler of events failed', {
-          operator: this.name,
-          event: event.type,
-          key: event.type === 'Synced' ? undefined : formatKey(event.object),
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        });
-      }
+      this.#guard('@OnEvent', event, () => handler(event));
     };
     for (const part of parts) part.listen(observe, undefined);
+  }
+
+  /** Calls a function of the operator's for an event. One that throws is counted and logged; it costs neither the event nor the watch. */
+  #guard<R>(what: string, event: ReflectorEvent<Projected>, call: () => R): R | undefined {
+    try {
+      const result = call();
+      // The type of a handler lets an async one pass; its rejection would end the process.
+      if (result instanceof Promise) result.catch((error: unknown) => this.#eventFailed(what, event, error));
+      return result;
+    } catch (error) {
+      this.#eventFailed(what, event, error);
+      return undefined;
+    }
+  }
+
+  #eventFailed(what: string, event: ReflectorEvent<Projected>, error: unknown): void {
+    this.#metrics.eventHandlerFailed();
+    const object = event.type === 'Synced' ? undefined : event.object;
+    const names = object === undefined ? [] : [formatKey(object), object.name];
+    this.#context.digest.report(
+      'error',
+      'Handler of events failed',
+      `${this.name} ${what} ${errorKind(error, names)}`,
+      {
+        operator: this.name,
+        handler: what,
+        event: event.type,
+        key: object === undefined ? undefined : formatKey(object),
+        error: errorText(error),
+        stack: error instanceof Error ? error.stack : undefined,
+      },
+    );
   }
 
   #queueOwn(): (event: ReflectorEvent<Projected>) => void {
@@ -294,7 +325,8 @@ export class OperatorRunner extends BaseOperator {
       if (!this.#active) return;
       if (seen?.release === true) this.pool.add(key, 'own write seen');
       else if (seen?.own === true && skipOwnWrites && event.type !== 'Deleted') return;
-      if (predicate !== undefined && !predicate(event)) return;
+      // A predicate only saves runs: one that throws saves none.
+      if (predicate !== undefined && this.#guard('predicate', event, () => predicate(event)) === false) return;
       this.pool.add(key, reasons[event.type]);
     };
   }
@@ -303,11 +335,20 @@ export class OperatorRunner extends BaseOperator {
     const reasons = reasonsOf(spec.resource);
     return (event) => {
       if (event.type === 'Synced' || !this.#active) return;
-      if (spec.predicate !== undefined && !spec.predicate(event)) return;
-      const reason = reasons[event.type];
-      for (const key of spec.toKeys(event.object)) this.pool.add(key, reason);
+      const { predicate } = spec;
+      if (predicate !== undefined && this.#guard('predicate', event, () => predicate(event)) === false) return;
+      const add = (object: Projected): void => {
+        for (const key of spec.toKeys(object)) this.pool.add(key, reasons[event.type]);
+      };
+      this.#guard('toKeys', event, () => {
+        add(event.object);
+      });
       // An object that moves from one key to another concerns both.
-      if (event.type === 'Modified') for (const key of spec.toKeys(event.previous)) this.pool.add(key, reason);
+      if (event.type === 'Modified') {
+        this.#guard('toKeys', event, () => {
+          add(event.previous);
+        });
+      }
     };
   }
 
@@ -336,10 +377,13 @@ export class OperatorRunner extends BaseOperator {
       try {
         for (const key of toKeys(object)) this.pool.add(key, 'start', 'background');
       } catch (error) {
-        this.#context.logger.error('Key map failed', {
+        this.#metrics.eventHandlerFailed();
+        const names = [formatKey(object), object.name];
+        this.#context.digest.report('error', 'Key map failed', `${this.name} ${errorKind(error, names)}`, {
           operator: this.name,
           object: formatKey(object),
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+          error: errorText(error),
+          stack: error instanceof Error ? error.stack : undefined,
         });
       }
     }
@@ -350,7 +394,11 @@ export class OperatorRunner extends BaseOperator {
     const { waitMs, expired } = this.#ownWrites.hold(key, this.#store.get(key)?.resourceVersion);
     if (expired) {
       this.#metrics.ranStale();
-      this.#context.logger.warn('Cache did not show the own write in time', { operator: this.name, key });
+      this.#context.digest.report('warn', 'Cache did not show the own write in time', this.name, {
+        operator: this.name,
+        key,
+        waitedMs: this.definition.options.ownWriteWaitMs,
+      });
     }
     return waitMs;
   }

@@ -3,6 +3,7 @@ import { Inject } from '@nestjs/common';
 import type { ResourceType } from '../kube/resource.js';
 import { resourceName } from '../kube/resource-path.js';
 import type { HandlerSettings, TimerSettings } from './handler-settings.js';
+import { OperatorStartError } from './operator-errors.js';
 import type { OperatorOptions } from './operator-options.js';
 import type { ReconcileFunction } from './reconcile-request.js';
 
@@ -135,8 +136,39 @@ function onCause(cause: CauseKind, settings: HandlerSettings): CauseDecorator {
   };
 }
 
+/** Tells the handlers of an operator apart: several decorators may stand on one method. */
+export function handlerId(handler: HandlerDeclaration): string {
+  const { kind, method } = handler;
+  switch (kind) {
+    case 'cause':
+      return `${handler.cause}:${method}`;
+    case 'field':
+      return `field:${handler.path}:${method}`;
+    case 'event':
+      return `event:${resourceName(handler.resource)}:${method}`;
+    case 'index':
+      return `index:${handler.name}:${method}`;
+    case 'reconcile':
+    case 'timer':
+      return `${kind}:${method}`;
+    default: {
+      const exhaustiveCheck: never = kind;
+      return exhaustiveCheck;
+    }
+  }
+}
+
+/** @throws OperatorStartError for a static method, and for one that has the same decorator twice: one of them would never run */
 function declare(prototype: object, handler: HandlerDeclaration): void {
+  if (typeof prototype === 'function') {
+    throw new OperatorStartError(`${prototype.name}.${handler.method} is static; handlers are methods of the instance`);
+  }
   const known = (Reflect.getOwnMetadata(HANDLERS, prototype.constructor) ?? []) as HandlerDeclaration[];
+  if (known.some((other) => handlerId(other) === handlerId(handler))) {
+    throw new OperatorStartError(
+      `${prototype.constructor.name}.${handler.method} has the same decorator twice (${handlerId(handler)}); use one, or two methods`,
+    );
+  }
   Reflect.defineMetadata(HANDLERS, [...known, handler], prototype.constructor);
 }
 
@@ -155,7 +187,7 @@ export function declaredHandlers(target: object): readonly HandlerDeclaration[] 
   ) {
     const own = (Reflect.getOwnMetadata(HANDLERS, type) ?? []) as HandlerDeclaration[];
     for (const handler of own) {
-      const id = `${handler.kind}:${handler.method}:${'cause' in handler ? handler.cause : ''}${'path' in handler ? handler.path : ''}${'resource' in handler && handler.resource !== undefined ? resourceName(handler.resource) : ''}`;
+      const id = handlerId(handler);
       if (!found.has(id)) found.set(id, handler);
     }
   }

@@ -9,10 +9,11 @@ import {
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { register, type Registry } from 'prom-client';
-import { type Clock, type Random, systemClock, systemRandom } from '../kube/clock.js';
+import { type Clock, isDelay, type Random, systemClock, systemRandom } from '../kube/clock.js';
 import { EventLoopBudget } from '../kube/event-loop-budget.js';
 import { KubeClient } from '../kube/kube-client.js';
 import type { KubeMetrics } from '../kube/kube-metrics.js';
+import { LogDigest } from '../kube/log-digest.js';
 import type { StructuredLogger } from '../kube/logger.js';
 import { LeaderElector, type LeaseSettings } from '../kube/lease.js';
 import { Reflector } from '../kube/reflector.js';
@@ -21,6 +22,7 @@ import { DEFAULT_ENGINE_OPTIONS, EngineContext, type EngineOptions } from './eng
 import { OperatorDebugController } from './operator-debug.controller.js';
 import { OperatorDebugService } from './operator-debug.service.js';
 import { OperatorEngine } from './operator-engine.service.js';
+import { OperatorStartError } from './operator-errors.js';
 import { OperatorMetrics } from './operator-metrics.js';
 import { indexToken, injectedIndexes, injectedStores, storeToken } from './operator.decorators.js';
 import type { ReflectorFactory } from './ports.js';
@@ -107,6 +109,12 @@ function injectedProviders(): FactoryProvider[] {
 }
 
 function makeContext(options: OperatorModuleOptions, client: KubeClient): EngineContext {
+  for (const name of ['syncTimeoutMs', 'shutdownGraceMs', 'abortGraceMs'] as const) {
+    const value = options[name];
+    if (value !== undefined && !isDelay(value)) {
+      throw new OperatorStartError(`the operator module's ${name} must be 0 or more ms, not ${value}`);
+    }
+  }
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
   const logger = options.logger ?? new Logger('Operator');
@@ -135,6 +143,7 @@ function makeContext(options: OperatorModuleOptions, client: KubeClient): Engine
     random,
     budget,
     logger,
+    digest: new LogDigest(logger, clock),
     metrics: new OperatorMetrics(metricsRegistry, clock),
     metricsRegistry,
     elector: makeElector(options, { client, clock, random, logger }),

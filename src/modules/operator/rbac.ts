@@ -6,7 +6,7 @@ import { declaredHandlers, declaredOptions } from './operator.decorators.js';
 import { type OperatorDefinition, handlesCauses } from './operator-definition.js';
 import { OperatorStartError } from './operator-errors.js';
 import type { LeaderElectionOptions } from './engine-context.js';
-import type { OperatorOptions, Selection } from './operator-options.js';
+import { type OperatorOptions, progressOf, type Selection } from './operator-options.js';
 
 /** One rule of a Role or ClusterRole (`rbac.authorization.k8s.io/v1`). */
 export interface PolicyRule {
@@ -49,7 +49,7 @@ export function rightsOf({
   for (const watch of options.watches ?? []) add(watch.resource, READ, watch);
   if (handlesCauses({ handlers })) {
     add(options.resource, ['patch'], options);
-    if (options.progress !== 'memory') add(options.resource, ['patch'], options, 'status');
+    if (progressOf(options) === 'status') add(options.resource, ['patch'], options, 'status');
     // Handlers of causes tell people of their objects, and so does the engine where one gave up.
     if (options.resource.namespaced) add(EVENTS, ['create'], options);
     else rights.push({ group: EVENTS.group, resource: EVENTS.plural, verb: 'create', namespace: CLUSTER_EVENTS });

@@ -3,6 +3,7 @@ import { Registry } from 'prom-client';
 import { FakeClock, settle } from '../../../test/support/fake-clock.js';
 import { EventLoopBudget } from '../kube/event-loop-budget.js';
 import { KubeApiError, NotLeaderError } from '../kube/kube-api-error.js';
+import { LogDigest } from '../kube/log-digest.js';
 import { silentLogger } from '../kube/logger.js';
 import { PermanentError, ReconcileAbortedError, ReconcileTimeoutError, TemporaryError } from './operator-errors.js';
 import { OperatorMetrics } from './operator-metrics.js';
@@ -39,7 +40,7 @@ function make(reconcile: ReconcileFunction, options: Partial<WorkerPoolOptions> 
     clock,
     random: () => 0,
     budget: new EventLoopBudget(clock),
-    logger: silentLogger,
+    digest: new LogDigest(silentLogger, clock),
     metrics: metrics.controller('test', 4),
     ...options,
   });
@@ -261,17 +262,145 @@ describe('WorkerPool', () => {
     expect(await value('controller_runtime_reconcile_timeouts_total')).toBe(1);
   });
 
-  it('does not count a write that was refused for want of the lease as an error, nor retry it', async () => {
+  it('does not count a write that was refused for want of the lease as an error, and leaves its key to the next leader', async () => {
     let runs = 0;
     const { pool, clock, value } = make(() => {
       runs += 1;
+      // As when the lease is lost: the pool is closed before its runs end.
+      pool.close();
       throw new NotLeaderError();
     });
     pool.add('a', '');
     await clock.advance(60_000);
     expect(runs).toBe(1);
+    expect(pool.queue.size).toBe(0);
     expect(await value('controller_runtime_reconcile_errors_total')).toBe(0);
     expect(await value('operator_fenced_reconciles_total')).toBe(1);
+  });
+
+  it('runs a key again whose write was refused while the lease was in doubt for a moment only', async () => {
+    let runs = 0;
+    const { pool, clock, value } = make(() => {
+      runs += 1;
+      if (runs === 1) throw new Error('wrapped by a library', { cause: new NotLeaderError() });
+    });
+    pool.add('a', '');
+    await clock.advance(60_000);
+    expect(runs).toBe(2);
+    expect(await value('controller_runtime_reconcile_errors_total')).toBe(0);
+  });
+
+  it.each<[string, unknown]>([
+    ['null', null],
+    ['undefined', undefined],
+    ['an object without a prototype', Object.create(null)],
+    ['a symbol', Symbol('s')],
+    [
+      'an error whose message can not be read',
+      Object.defineProperty(new Error(), 'message', { get: () => Symbol('s') }),
+    ],
+  ])('survives %s thrown by a handler, and frees its worker', async (_what, thrown) => {
+    const { pool, clock, value } = make(() => Promise.reject(thrown as Error));
+    pool.add('a', '');
+    await clock.advance(10);
+    expect(pool.active).toBe(0);
+    expect(await value('controller_runtime_reconcile_errors_total')).toBe(1);
+    expect(pool.history.of('a')[0]?.error).toMatch(/^thrown: /);
+  });
+
+  it('takes a promise of another library for a promise', async () => {
+    class Foreign {
+      // oxlint-disable-next-line unicorn/no-thenable -- that is what is tested
+      then(_resolve: unknown, reject: (error: Error) => void): void {
+        reject(new Error('later'));
+      }
+    }
+    const { pool, clock, value } = make(() => new Foreign() as unknown as Promise<void>);
+    pool.add('a', '');
+    await clock.advance(10);
+    expect(await value('controller_runtime_reconcile_errors_total')).toBe(1);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, -1])(
+    'makes no loop of a wish to run again after %p ms',
+    async (ms) => {
+      let runs = 0;
+      const { pool, clock } = make(() => {
+        runs += 1;
+        return { requeueAfterMs: ms };
+      });
+      pool.add('a', '');
+      await clock.advance(60_000);
+      expect(runs).toBe(1);
+      expect(pool.history.of('a')[0]).toMatchObject({ outcome: 'terminal_error' });
+    },
+  );
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, -1])('backs off when a TemporaryError says %p ms', async (delayMs) => {
+    let runs = 0;
+    const { pool, clock, value } = make(() => {
+      runs += 1;
+      throw new TemporaryError('not yet', { delayMs });
+    });
+    pool.add('a', '');
+    await clock.advance(10_000);
+    // At 0, 0.5, 1.5, 3.5 and 7.5 s.
+    expect(runs).toBe(5);
+    expect(pool.history.of('a')[0]?.error).toContain('delayMs must be 0 or more milliseconds');
+    expect(await value('controller_runtime_reconcile_panics_total')).toBe(5);
+  });
+
+  it('counts a failed fetch, which is a TypeError with a cause, as an error and not as a bug', async () => {
+    const { pool, clock, value } = make(() =>
+      Promise.reject(new TypeError('fetch failed', { cause: new Error('refused') })),
+    );
+    pool.add('a', '');
+    await clock.advance(10);
+    expect(await value('controller_runtime_reconcile_errors_total')).toBe(1);
+    expect(await value('controller_runtime_reconcile_panics_total')).toBe(0);
+  });
+
+  it('logs an outage once for all keys, and after a minute how many runs it failed', async () => {
+    const loud: [string, unknown][] = [];
+    let quiet = 0;
+    const logger = {
+      ...silentLogger,
+      debug: () => void (quiet += 1),
+      warn: (message: string, fields?: unknown) => void loud.push([message, fields]),
+    };
+    const clock = new FakeClock();
+    const { pool } = make(
+      () => {
+        throw new KubeApiError({ code: 0, reason: 'ConnectionRefused', message: 'connect ECONNREFUSED' });
+      },
+      { clock, digest: new LogDigest(logger, clock) },
+    );
+    for (let index = 0; index < 200; index += 1) pool.add(`default/key-${index}`, '');
+    await clock.advance(60_000);
+    expect(loud.map(([message]) => message)).toEqual(['Reconcile failed', 'Reconcile failed']);
+    expect(loud[0]?.[1]).toMatchObject({ operator: 'test', key: 'default/key-0', retryInMs: 500 });
+    // 200 keys at 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s, without the first.
+    expect(loud[1]?.[1]).toMatchObject({ times: 1_399, failingKeys: 200 });
+    expect(quiet).toBe(1_399);
+  });
+
+  it('says that a run takes too long when its time is over', async () => {
+    const loud: unknown[] = [];
+    const logger = { ...silentLogger, warn: (message: string, fields?: unknown) => void loud.push([message, fields]) };
+    const clock = new FakeClock();
+    const gate = latch();
+    const { pool } = make(() => gate.promise, {
+      clock,
+      reconcileTimeoutMs: 5_000,
+      digest: new LogDigest(logger, clock),
+    });
+    pool.add('a', '');
+    await clock.advance(5_000);
+    expect(loud).toEqual([
+      ['Reconcile takes too long, its signal is aborted', { operator: 'test', key: 'a', afterMs: 5_000, active: 1 }],
+    ]);
+    gate.open();
+    await settle();
   });
 
   it('starts nothing while it is closed, and what waits when it opens again', async () => {

@@ -1,7 +1,8 @@
-import type { Clock, Random, Timer } from '../kube/clock.js';
+import { type Clock, isDelay, type Random, type Timer } from '../kube/clock.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
+import { errorKind, errorText } from '../kube/error-text.js';
 import { isKubeApiError, NotLeaderError } from '../kube/kube-api-error.js';
-import type { StructuredLogger } from '../kube/logger.js';
+import type { LogDigest } from '../kube/log-digest.js';
 import type { ControllerMetrics } from './operator-metrics.js';
 import { PermanentError, ReconcileAbortedError, ReconcileTimeoutError, TemporaryError } from './operator-errors.js';
 import { ReconcileHistory, type RunOutcome } from './reconcile-history.js';
@@ -21,10 +22,13 @@ export interface WorkerPoolOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly budget: EventLoopBudget;
-  readonly logger: StructuredLogger;
+  readonly digest: LogDigest;
   readonly metrics: ControllerMetrics;
   readonly history?: ReconcileHistory | undefined;
 }
+
+/** How long a key rests whose write was refused for want of the lease, while this replica goes on leading, milliseconds. */
+const FENCED_MS = 1_000;
 
 /** How long runs may start in a turn of the event loop that others have used up already, milliseconds. */
 const RESUMED_MS = 5;
@@ -32,8 +36,9 @@ const RESUMED_MS = 5;
 /**
  * The bounded workers of one operator, and its queue.
  *
- * Guarantees: at most `maxConcurrentReconciles` runs at once, and never two of one key; whatever a run throws is caught here, counted
- * and, unless it is terminal, retried; while the pool is closed nothing starts; many short runs give way to the event loop every 10 ms.
+ * Guarantees: at most `maxConcurrentReconciles` runs at once, and never two of one key; whatever a run throws is caught here, counted,
+ * logged (one line a minute for each kind of error) and, unless it is terminal, retried; while the pool is closed nothing starts; many
+ * short runs give way to the event loop every 10 ms.
  *
  * Caveat: a run that ignores its signal keeps its worker and its key until it ends: running the key again beside it would break the first
  * guarantee. `workqueue_longest_running_processor_seconds` shows it.
@@ -190,9 +195,9 @@ export class WorkerPool {
       this.#failed(run, item, error);
       return;
     }
-    if (outcome instanceof Promise) {
+    if (isThenable(outcome)) {
       // Both handlers catch everything themselves.
-      void outcome.then(
+      void Promise.resolve(outcome).then(
         (result) => {
           this.#succeeded(run, item, result);
           this.wake();
@@ -209,7 +214,7 @@ export class WorkerPool {
 
   #succeeded(run: RunningRequest, item: WorkItem, result: ReconcileOutcome): void {
     const delayMs = result?.requeueAfterMs;
-    if (delayMs !== undefined && !(delayMs >= 0)) {
+    if (delayMs !== undefined && !isDelay(delayMs)) {
       this.#failed(run, item, new PermanentError(`requeueAfterMs must be 0 or more milliseconds, not ${delayMs}`));
       return;
     }
@@ -219,10 +224,12 @@ export class WorkerPool {
   }
 
   #failed(run: RunningRequest, item: WorkItem, error: unknown): void {
-    const text = messageOf(error);
-    if (error instanceof NotLeaderError || isFenced(error)) {
+    const text = errorText(error);
+    if (isFenced(error)) {
       this.queue.forget(run.key);
-      this.#end(run, item, 'fenced', null, text);
+      // Where the lease is lost the pool is closed and its queue cleared. It may have been in doubt for a moment only, and then nobody else runs the key.
+      if (this.#open) this.queue.requeueAfter(run.key, FENCED_MS, 'fenced');
+      this.#end(run, item, 'fenced', this.#open ? FENCED_MS : null, text);
       return;
     }
     if (run.abortReason instanceof ReconcileAbortedError) {
@@ -233,7 +240,7 @@ export class WorkerPool {
     if (isBug(error)) this.#metrics.panicked();
     if (error instanceof PermanentError) {
       this.queue.forget(run.key);
-      this.#log(run, error, text, 'Reconcile failed for good', undefined);
+      this.#log(run, error, 'Reconcile failed for good', undefined);
       this.#end(run, item, 'terminal_error', null, text);
       return;
     }
@@ -241,7 +248,7 @@ export class WorkerPool {
       ...(error instanceof TemporaryError && error.delayMs !== undefined ? { delayMs: error.delayMs } : {}),
       ...(isKubeApiError(error) && error.retryAfterMs !== undefined ? { minimumMs: error.retryAfterMs } : {}),
     });
-    this.#log(run, error, text, 'Reconcile failed', delayMs);
+    this.#log(run, error, 'Reconcile failed', delayMs);
     this.#end(run, item, run.timedOut ? 'timeout' : 'error', delayMs, text);
   }
 
@@ -274,17 +281,19 @@ export class WorkerPool {
     }
   }
 
-  #log(run: RunningRequest, error: unknown, text: string, message: string, retryInMs: number | undefined): void {
-    const fields = {
-      operator: this.#options.name,
+  #log(run: RunningRequest, error: unknown, message: string, retryInMs: number | undefined): void {
+    const { name, digest } = this.#options;
+    const lasts = retryInMs === undefined || isBug(error);
+    digest.report(lasts ? 'error' : 'warn', message, `${name} ${errorKind(error, [run.key, run.name])}`, {
+      operator: name,
       key: run.key,
       attempt: run.attempt,
       reason: run.reason,
-      error: text,
-    };
-    if (retryInMs === undefined) this.#options.logger.error(message, { ...fields, stack: stackOf(error) });
-    else if (isBug(error)) this.#options.logger.error(message, { ...fields, retryInMs, stack: stackOf(error) });
-    else this.#options.logger.warn(message, { ...fields, retryInMs });
+      error: errorText(error),
+      ...(retryInMs === undefined ? {} : { retryInMs }),
+      ...(lasts && error instanceof Error ? { stack: error.stack } : {}),
+      failingKeys: this.queue.failing,
+    });
   }
 
   /** One timer for all runs: since each may take equally long, the first that started is the first to time out. */
@@ -307,26 +316,30 @@ export class WorkerPool {
       if (now - run.startedAt < this.#options.reconcileTimeoutMs) break;
       run.timedOut = true;
       this.#metrics.timedOut();
+      this.#options.digest.report('warn', 'Reconcile takes too long, its signal is aborted', this.#options.name, {
+        operator: this.#options.name,
+        key: run.key,
+        afterMs: this.#options.reconcileTimeoutMs,
+        active: this.active,
+      });
       run.abort(new ReconcileTimeoutError(`the run took longer than ${this.#options.reconcileTimeoutMs} ms`));
     }
     this.#planTimeout();
   };
 }
 
-/** A wrapped refusal to write, such as a library's error around our own. */
+/** A promise of whatever library: one that isn't the language's own must not pass for an answer. */
+function isThenable(outcome: unknown): outcome is PromiseLike<ReconcileOutcome> {
+  return typeof outcome === 'object' && outcome !== null && 'then' in outcome && typeof outcome.then === 'function';
+}
+
+/** A write was refused for want of the lease; it may be wrapped in a library's error. */
 function isFenced(error: unknown): boolean {
-  return error instanceof Error && error.cause instanceof NotLeaderError;
+  return error instanceof NotLeaderError || (error instanceof Error && error.cause instanceof NotLeaderError);
 }
 
-/** What the language itself throws: a bug of the handler, rather than a call that failed. */
+/** What the language itself throws: a bug of the handler, rather than a call that failed. `fetch` wraps those in a TypeError with a cause. */
 function isBug(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
-}
-
-function stackOf(error: unknown): string | undefined {
-  return error instanceof Error ? error.stack : undefined;
+  if (error instanceof ReferenceError || error instanceof RangeError) return true;
+  return error instanceof TypeError && error.cause === undefined;
 }
