@@ -22,6 +22,12 @@ interface Descriptor {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+interface ImageConfig {
+  readonly User: string;
+  readonly Entrypoint: readonly string[];
+  readonly Labels: Readonly<Record<string, string>>;
+}
+
 const names = ['datapath-controller', 'datapath-reporter'] as const;
 const isMade = IMAGES.every((image) => existsSync(image));
 if (!isMade) process.stderr.write('the images are skipped: "make images" has not made them\n');
@@ -34,6 +40,14 @@ const json = <T>(archive: string, path: string): T => JSON.parse(member(archive,
 const blob = (digest: string): string => `blobs/${digest.replace(':', '/')}`;
 const pack = async (out: string): Promise<readonly Packed[]> =>
   JSON.parse(await run('node_modules/.bin/tsx', ['tools/images/main.ts', '--json', '--out', out])) as Packed[];
+
+/** What the archive of `make images` says of itself. */
+function configOf(name: string): ImageConfig {
+  const archive = join(ROOT, `dist/images/${name}-0.1.0.tar`);
+  const [entry] = json<{ manifests: Descriptor[] }>(archive, 'index.json').manifests;
+  const manifest = json<{ config: Descriptor }>(archive, blob(entry?.digest ?? ''));
+  return json<{ config: ImageConfig }>(archive, blob(manifest.config.digest)).config;
+}
 
 (isMade ? describe : describe.skip)('the images', () => {
   it('are the same when they are packed again, byte for byte', async () => {
@@ -80,12 +94,9 @@ const pack = async (out: string): Promise<readonly Packed[]> =>
       archive,
       blob(entry?.digest ?? ''),
     );
-    const { config } = json<{ config: { User: string; Labels: Record<string, string> } }>(
-      archive,
-      blob(manifest.config.digest),
-    );
-    expect(config.User).toBe('65532:65532');
-    expect(config.Labels).toMatchObject({
+    const { User, Labels } = configOf(name);
+    expect(User).toBe('65532:65532');
+    expect(Labels).toMatchObject({
       'org.opencontainers.image.title': expect.stringContaining(name.replace('datapath-', '')),
       'org.opencontainers.image.version': '0.1.0',
       'org.opencontainers.image.licenses': 'Apache-2.0',
@@ -107,7 +118,7 @@ const pack = async (out: string): Promise<readonly Packed[]> =>
   if (buildah === undefined) process.stderr.write('the Containerfiles are skipped: this machine lacks buildah\n');
 
   (buildah === undefined || process.getuid?.() !== 0 ? it.skip : it).each(names)(
-    '%s is built by buildah from its Containerfile',
+    '%s is built by buildah from its Containerfile as the archive is',
     async (name) => {
       const folder = mkdtempSync(join(tmpdir(), 'containerfile-'));
       const store = ['--storage-driver=vfs', `--root=${folder}/store`, `--runroot=${folder}/run`];
@@ -119,9 +130,12 @@ const pack = async (out: string): Promise<readonly Packed[]> =>
         const options = ['--isolation=chroot', '--target=from-folder', `--build-arg=ROOT=${name}`, `--tag=${name}`];
         await run(buildah ?? '', [...store, 'build', ...options, `--file=tools/images/Containerfile.${kind}`, rootfs]);
         const said = await run(buildah ?? '', [...store, 'inspect', '--type=image', name]);
-        const { OCIv1 } = JSON.parse(said) as { OCIv1: { config: { User: string; Entrypoint: string[] } } };
-        expect(OCIv1.config.User).toBe('65532:65532');
-        expect(OCIv1.config.Entrypoint[0]).toMatch(/^\/usr\/local\/bin\//);
+        const { OCIv1 } = JSON.parse(said) as { OCIv1: { config: ImageConfig } };
+        const { User, Entrypoint, Labels } = configOf(name);
+        expect(OCIv1.config).toMatchObject({ User, Entrypoint });
+        for (const label of ['title', 'licenses'].map((each) => `org.opencontainers.image.${each}`)) {
+          expect(OCIv1.config.Labels[label]).toBe(Labels[label]);
+        }
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }
