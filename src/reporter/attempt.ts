@@ -120,7 +120,8 @@ export class Attempt {
       },
       secured: () => {
         this.step('firstByte');
-        this.request();
+        if (this.anyAnswerCounts) this.succeed();
+        else this.request();
       },
       received: (chunk) => this.receive(chunk),
       closed: (error) => this.closed(error),
@@ -152,11 +153,19 @@ export class Attempt {
     try {
       this.parser.push(chunk);
     } catch (error) {
-      // What isn't HTTP has no status.
-      this.fail({ kind: 'other', message: messageOf(error) });
-      return;
+      // What isn't HTTP has no status. A body is none of a probe's business, however long or broken.
+      if (this.parser.head === undefined) {
+        if (this.anyAnswerCounts) this.succeed();
+        else this.fail({ kind: 'other', message: messageOf(error) });
+        return;
+      }
     }
     if (this.parser.head !== undefined) this.judge(this.parser.head);
+  }
+
+  /** Whether the target is only to be reached by nothing at all: then what it says doesn't matter, be it HTTP or not. */
+  private get anyAnswerCounts(): boolean {
+    return this.settings.expect === 'blocked' && !this.settings.statusesSet;
   }
 
   private judge(head: HttpHead): void {
@@ -166,8 +175,8 @@ export class Attempt {
       this.follow(location);
       return;
     }
-    const anyAnswer = settings.expect === 'blocked' && !settings.statusesSet;
-    if (anyAnswer || settings.statuses.some(({ from, to }) => head.status >= from && head.status <= to)) this.succeed();
+    if (this.anyAnswerCounts || settings.statuses.some(({ from, to }) => head.status >= from && head.status <= to))
+      this.succeed();
     else this.fail({ kind: 'httpStatus', message: `answered with status ${head.status}` });
   }
 
@@ -197,8 +206,16 @@ export class Attempt {
 
   private closed(error: SocketError | undefined): void {
     if (this.done) return;
-    if (error !== undefined) this.fail(failureOf(error.code, error.message, this.phase));
-    else this.fail({ kind: 'reset', message: 'the peer closed the connection without an answer' });
+    if (error === undefined) {
+      this.fail({ kind: 'reset', message: 'the peer closed the connection without an answer' });
+      return;
+    }
+    const failure = failureOf(error.code, error.message, this.phase);
+    if (failure.kind === 'tls' && this.anyAnswerCounts) {
+      // A handshake that the target refuses is an answer: it asks for a client's certificate, or speaks no TLS.
+      this.step('firstByte');
+      this.succeed();
+    } else this.fail(failure);
   }
 
   /** Closes the current step's account and begins the next step. */

@@ -62,6 +62,7 @@ describe('HttpResponseParser', () => {
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n',
     `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70_000)}`,
+    'HTTP/1.1 100 Continue\r\n\r\n'.repeat(17),
   ])('refuses %.30j', (text) => {
     expect(() => parse(text)).toThrow(HttpProtocolError);
   });

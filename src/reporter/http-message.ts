@@ -20,6 +20,9 @@ export class HttpProtocolError extends Error {
 
 const MAX_HEAD_BYTES = 64 * 1024;
 
+/** Interim responses before the response proper: a server that sends them without end would keep the reporter busy with nothing else. */
+const MAX_INTERIM = 16;
+
 /** A Pod is at most 1.5 MB in etcd; JSON is somewhat longer than that. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
@@ -47,6 +50,7 @@ export class HttpResponseParser {
   private body: BodyState = { kind: 'none' };
   private readonly chunks: Buffer[] = [];
   private chunkedBytes = 0;
+  private interim = 0;
 
   /** Whether the connection may carry another request afterwards. */
   get reusable(): boolean {
@@ -91,7 +95,11 @@ export class HttpResponseParser {
     const match = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(statusLine);
     if (match === null) throw new HttpProtocolError('the answer is not HTTP/1');
     const status = Number(match[1]);
-    if (status >= 100 && status < 200 && status !== 101) return true;
+    if (status >= 100 && status < 200 && status !== 101) {
+      this.interim += 1;
+      if (this.interim > MAX_INTERIM) throw new HttpProtocolError(`more than ${MAX_INTERIM} interim responses`);
+      return true;
+    }
     const headers = new Map<string, string>();
     for (const field of fields) {
       const colon = field.indexOf(':');

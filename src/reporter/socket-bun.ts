@@ -34,6 +34,9 @@ export interface BunRuntime {
   listen(options: { hostname: string; port: number; socket: BunSocketHandlers }): unknown;
 }
 
+/** What ended a handshake before there was a session; all other codes judge the certificate. */
+const NO_SESSION: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPROTO', undefined]);
+
 /** The runtime's global where it is Bun. */
 export function bunRuntime(): BunRuntime | undefined {
   return (globalThis as { readonly Bun?: BunRuntime }).Bun;
@@ -101,10 +104,14 @@ class BunConnection implements Socket {
     else this.handlers.connected();
   }
 
-  /** Bun compares the certificate with the server name by itself and says so here; what to do about it is left to us. */
+  /**
+   * Bun compares the certificate with the server name by itself and says so here; what to do about it is left to us. It reports a
+   * session that never stood in the same way.
+   */
   private shaken(success: boolean, error: Error | null): void {
     if (this.done || this.tls === undefined) return;
-    if (this.tls.verify && (!success || error !== null)) {
+    const stands = success || (error !== null && !NO_SESSION.has(socketError(error).code));
+    if (!stands || (this.tls.verify && (!success || error !== null))) {
       this.close(error ?? new Error('the TLS session was not authorized'));
       return;
     }

@@ -111,6 +111,13 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
       expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'tls']);
     });
 
+    it.each(['true', 'false'])('tls, where the target speaks no TLS (PROBE_TLS_VERIFY=%s)', async (verify) => {
+      const { port } = keep(await tcpTarget((socket) => socket.once('data', () => socket.end('220 mail ready\r\n'))));
+      const settings = { PROBE_TLS_VERIFY: verify, PROBE_TARGET: `https://127.0.0.1:${port}/` };
+      const { report } = await run({ ...SHORT, ...settings });
+      expect([report.state, report.lastError?.kind]).toEqual(['TimedOut', 'tls']);
+    });
+
     it('tls, where the certificate is for another name', async () => {
       const { port } = keep(await secureTarget(['elsewhere.example']));
       const settings = { PROBE_TARGET: `https://127.0.0.1:${port}/`, PROBE_CA_FILE: authorityFile() };
@@ -170,6 +177,16 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
       expect(seen).toEqual([`GET /healthz?deep=1 127.0.0.1:${port}`]);
       expect(report.target).toBe(`http://127.0.0.1:${port}/healthz?…`);
       expect(report.phases).toEqual({ connectMs: expect.any(Number), firstByteMs: expect.any(Number) });
+    });
+
+    it.each([
+      ['longer than it would ever read', 'Content-Length: 10000000000\r\n\r\n'],
+      ['without a length, and without end', '\r\n' + 'x'.repeat(9 << 20)],
+      ['broken', 'Transfer-Encoding: chunked\r\n\r\nno chunk\r\n'],
+    ])('goes by the status, whatever the body is: %s', async (_, rest) => {
+      const { port } = keep(await tcpTarget((socket) => socket.write(`HTTP/1.1 200 OK\r\n${rest}`)));
+      const { report } = await run({ ...PATIENT, PROBE_TARGET: `http://127.0.0.1:${port}/` });
+      expect([report.state, report.attempts]).toEqual(['Ready', 1]);
     });
 
     it('does not follow redirects unless asked, and does then', async () => {
@@ -293,6 +310,24 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
       const { port } = keep(await secureTarget(['elsewhere.example'], 403));
       const settings = { PROBE_EXPECT: 'blocked', PROBE_TARGET: `https://127.0.0.1:${port}/` };
       expect((await run({ ...SHORT, ...settings })).report.state).toBe('Breached');
+    });
+
+    it.each([
+      ['speaks no HTTP', 'http', '220 mail ready\r\n'],
+      ['speaks no TLS', 'https', '220 mail ready\r\n'],
+      // An alert of TLS (RFC 8446, section 6): handshake_failure.
+      ['refuses the TLS session', 'https', '\x15\x03\x03\x00\x02\x02\x28'],
+    ])('counts an answer of a target that %s as a breach', async (_, scheme, answer) => {
+      const { port } = keep(await tcpTarget((socket) => socket.once('data', () => socket.end(answer, 'latin1'))));
+      const settings = { PROBE_EXPECT: 'blocked', PROBE_TARGET: `${scheme}://127.0.0.1:${port}/` };
+      expect((await run({ ...PATIENT, ...settings })).report.state).toBe('Breached');
+    });
+
+    it.each(['http', 'https'])('counts no %s connection that ends without a word as a breach', async (scheme) => {
+      const { port } = keep(await tcpTarget((socket) => socket.once('data', () => socket.end())));
+      const settings = { PROBE_EXPECT: 'blocked', PROBE_TARGET: `${scheme}://127.0.0.1:${port}/` };
+      const { report } = await run({ ...SHORT, ...settings });
+      expect([report.state, report.lastError?.kind]).toEqual(['Ready', 'reset']);
     });
 
     it('does not call a target blocked whose name never resolved', async () => {
