@@ -150,6 +150,8 @@ export const datapathResultStatus = z
   })
   .meta({
     description: 'What was measured.',
+    // Written as a whole, by one controller. Who owns each field of it would be half of what the API server keeps of a result.
+    ...atomicObject,
     ...rules(neverChanges('startedAt'), neverChanges('datapathReadyAt'), {
       rule:
         "self.outcome == oldSelf.outcome || oldSelf.outcome == 'Pending' || " +
