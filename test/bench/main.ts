@@ -24,7 +24,7 @@ import { benchBurst } from './burst.bench.js';
 import { Figures } from './figures.js';
 import { benchClients, benchQuery } from './query.bench.js';
 import { benchStored } from './stored.bench.js';
-import { storeResults } from './stored-results.js';
+import { settleApiServer, storeResults } from './stored-results.js';
 import { Subject } from './subject.js';
 import { benchVisible } from './visible.bench.js';
 
@@ -85,6 +85,8 @@ async function measureStored(): Promise<void> {
   const plane = await planeWithResults();
   const client = connect({ kubeconfig: plane.kubeconfig, timeoutMs: WRITE_TIMEOUT_MS });
   try {
+    tell('starting the API server anew');
+    await settleApiServer(plane, client);
     for (let run = 1; run <= runs; run++) {
       tell(`stored results, run ${run} of ${runs}`);
       const subject = await prepare(plane, 'ours', undefined);

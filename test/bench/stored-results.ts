@@ -11,6 +11,8 @@ import { inParallel, makeNamespaces, planPods } from './load.js';
 import type { PodRef } from './load.js';
 
 const WIDTH = 64;
+/** How long the API server may take to read all results from etcd, milliseconds. */
+const CACHE_FILL_MS = 300_000;
 /** One of so many has failed. */
 const FAILED_EVERY = 100;
 const CRD = 'datapathresults.datapath.observer';
@@ -49,6 +51,24 @@ export async function storeResults(
     }
   });
   await patchCrd(plane, { op: 'add', path: STATUS_SUBRESOURCE, value: { status: {} } });
+}
+
+/**
+ * Starts the API server anew and waits until its cache of results is filled. One that has just seen the CRD change holds the results
+ * once for each of its versions, and answers nobody about them for minutes: no API server that people run is in that state.
+ */
+export async function settleApiServer(plane: ControlPlane, client: KubeClient): Promise<void> {
+  await plane.restartApiServer();
+  const deadline = performance.now() + CACHE_FILL_MS;
+  for (;;) {
+    try {
+      await client.list(DATAPATH_RESULTS, { resourceVersion: '0', labelSelector: 'bench=nothing' });
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  }
 }
 
 async function patchCrd(plane: ControlPlane, operation: object): Promise<void> {
