@@ -116,7 +116,7 @@ export type ReflectorEffect =
   | { readonly do: 'abort' }
   | { readonly do: 'setTimer'; readonly timer: ReflectorTimer; readonly delayMs: number }
   | { readonly do: 'cancelTimer'; readonly timer: ReflectorTimer }
-  | { readonly do: 'clearShadow' }
+  | { readonly do: 'forgetList' }
   /** Put this object into the shadow. */
   | { readonly do: 'shadow' }
   /** Take this object into the store and deliver the change. */

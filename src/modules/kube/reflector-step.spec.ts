@@ -12,7 +12,7 @@ import type {
 } from './reflector-state.js';
 import { initialState, step } from './reflector-step.js';
 
-const settings = DEFAULT_REFLECTOR_SETTINGS;
+const settings: ReflectorSettings = { ...DEFAULT_REFLECTOR_SETTINGS, streamInitialList: true };
 const paging: ReflectorSettings = { ...settings, streamInitialList: false };
 
 /** Feeds inputs to the machine and keeps what it asked for last. */
@@ -73,7 +73,7 @@ function watching(used: ReflectorSettings = settings): Machine {
 describe('listing', () => {
   it('streams the first list into the shadow and swaps it in at the marked bookmark', () => {
     const machine = new Machine().feed({ type: 'Start' });
-    expect(machine.asked).toEqual(['clearShadow', 'stream', 'setTimer']);
+    expect(machine.asked).toEqual(['forgetList', 'stream', 'setTimer']);
     expect(machine.feed({ type: 'Opened' }, object('7')).asked).toEqual(['shadow']);
     expect(machine.feed(bookmark('90')).asked).toEqual([]);
     expect(machine.feed(bookmark('100', true)).asked).toEqual(['swap']);
@@ -84,17 +84,17 @@ describe('listing', () => {
 
   it('falls back to pages at once, and for good, where the server refuses to stream', () => {
     const machine = new Machine().feed({ type: 'Start' }, failed('status', { code: 422 }));
-    expect(machine.asked).toEqual(['abort', 'clearShadow', 'list']);
+    expect(machine.asked).toEqual(['abort', 'forgetList', 'list']);
     machine.feed({ type: 'Page', version: '100', continueToken: '' }, { type: 'Swapped' }, failed('expired'));
     machine.feed(tick('backoff'));
-    expect(machine.asked).toEqual(['clearShadow', 'list']);
+    expect(machine.asked).toEqual(['forgetList', 'list']);
   });
 
   it('asks for page after page and never takes the version of an item', () => {
     const machine = new Machine(paging).feed({ type: 'Start' }, object('999'));
     expect(machine.asked).toEqual(['shadow']);
     machine.feed({ type: 'Page', version: '100', continueToken: 'more' });
-    expect(machine.effect('list')).toMatchObject({ continueToken: 'more', limit: 500 });
+    expect(machine.effect('list')).toMatchObject({ continueToken: 'more', limit: settings.pageSize });
     machine.feed(object('888'), { type: 'Page', version: '100', continueToken: '' });
     expect(machine.asked).toEqual(['swap']);
     expect(machine.feed({ type: 'Swapped' }).effect('watch')).toMatchObject({ version: '100' });
@@ -106,9 +106,9 @@ describe('listing', () => {
       { type: 'Page', version: '100', continueToken: 'more' },
     );
     machine.feed(failed('transport'), tick('backoff'));
-    expect(machine.effects).toEqual([{ do: 'list', continueToken: 'more', limit: 500 }]);
+    expect(machine.effects).toEqual([{ do: 'list', continueToken: 'more', limit: settings.pageSize }]);
     machine.feed(failed('expired', { code: 410 }), tick('backoff'));
-    expect(machine.asked).toEqual(['clearShadow', 'list']);
+    expect(machine.asked).toEqual(['forgetList', 'list']);
     expect(machine.effect('list')?.continueToken).toBe('');
   });
 
@@ -117,7 +117,7 @@ describe('listing', () => {
     for (let attempt = 0; attempt < 2; attempt++) machine.feed(failed('transport'), tick('backoff'));
     expect(machine.asked).toContain('stream');
     machine.feed(failed('transport'), tick('backoff'));
-    expect(machine.asked).toEqual(['clearShadow', 'list']);
+    expect(machine.asked).toEqual(['forgetList', 'list']);
   });
 
   it('gives a streamed list up when no line comes for 30 s', () => {

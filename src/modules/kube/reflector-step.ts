@@ -370,14 +370,14 @@ function startList(memory: Memory, context: StepContext, settings: ReflectorSett
   if (memory.streamRefused || memory.streamFailures >= STREAM_ATTEMPTS) {
     return {
       state: { name: 'listing', memory: { ...memory, streamFailures: 0 }, continueToken: '', since: now },
-      effects: [{ do: 'clearShadow' }, { do: 'list', continueToken: '', limit: settings.pageSize }],
+      effects: [{ do: 'forgetList' }, { do: 'list', continueToken: '', limit: settings.pageSize }],
     };
   }
   const { timeoutMs, timeoutSeconds } = watchTimeout(context, settings);
   return {
     state: { name: 'streaming', memory, stream: { openedAt: now, lastLineAt: now, timeoutMs } },
     effects: [
-      { do: 'clearShadow' },
+      { do: 'forgetList' },
       { do: 'stream', timeoutSeconds },
       { do: 'setTimer', timer: 'silence', delayMs: settings.listSilenceMs },
     ],
@@ -415,7 +415,7 @@ function stop(state: ReflectorState): Step {
       { do: 'cancelTimer', timer: 'backoff' },
       { do: 'cancelTimer', timer: 'silence' },
       { do: 'cancelTimer', timer: 'verify' },
-      { do: 'clearShadow' },
+      { do: 'forgetList' },
     ],
   };
 }

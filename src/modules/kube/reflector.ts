@@ -36,7 +36,7 @@ export type { ReflectorStatus } from './reflector-status.js';
  * - A deletion is never lost: what a list no longer has is delivered as `Deleted` with `stale`, and an object that was deleted and made again
  *   under the same name is a `Deleted` and an `Added`.
  * - A reconnect repeats nothing: a state that isn't newer than the kept one isn't delivered.
- * - A partial list is never visible.
+ * - A partial list is never taken for a complete one: the first fills the store before it is `synced`, every other is taken over at once when it is complete.
  * - It never gives up, and its requests stay bounded, however the server fails.
  * - After `stop()` resolved no request is open, no timer is set and nothing is delivered.
  *
@@ -167,7 +167,7 @@ export class Reflector<T extends Projected> implements Store<T> {
         if (this.#raw !== undefined) this.#keeper.apply(this.#rawType, this.#raw, this.#receivedAt);
         return;
       case 'shadow':
-        if (this.#raw !== undefined) this.#keeper.gather(this.#raw);
+        if (this.#raw !== undefined) this.#keeper.gather(this.#raw, this.#receivedAt);
         return;
       case 'list':
         this.#spawn(this.#list(effect.continueToken, effect.limit));
@@ -188,8 +188,8 @@ export class Reflector<T extends Projected> implements Store<T> {
         this.#stream?.close();
         this.#stream = undefined;
         return;
-      case 'clearShadow':
-        this.#keeper.clearShadow();
+      case 'forgetList':
+        this.#keeper.forgetList();
         return;
       case 'announceSynced':
         this.#keeper.store.markSynced();
@@ -283,9 +283,9 @@ export class Reflector<T extends Projected> implements Store<T> {
         timeoutMs: this.#settings.pageTimeoutMs,
       });
     await this.#read(open, cutter, signal, {
-      value: (item) => {
+      value: (item, receivedAt) => {
         // The server leaves kind and apiVersion out of the items of a list.
-        this.#takeItem(Object.assign(item as KubeObject, stamp));
+        this.#takeItem(Object.assign(item as KubeObject, stamp), receivedAt);
       },
       ended: () => {
         const page = parseEnvelope(cutter.envelope);
@@ -353,7 +353,8 @@ export class Reflector<T extends Projected> implements Store<T> {
     this.#stream.open();
   }
 
-  #takeItem(item: KubeObject): void {
+  #takeItem(item: KubeObject, receivedAt: bigint): void {
+    this.#receivedAt = receivedAt;
     this.#lastLineAt = this.#clock.monotonicMs();
     this.#raw = item;
     this.#feed({ type: 'Object', version: '' });

@@ -26,8 +26,8 @@ function keep(): { readonly keeper: StoreKeeper<Projected>; readonly told: strin
 }
 
 const list = async (keeper: StoreKeeper<Projected>, ...objects: readonly KubeObject[]): Promise<void> => {
-  keeper.clearShadow();
-  for (const object of objects) keeper.gather(object);
+  keeper.forgetList();
+  for (const object of objects) keeper.gather(object, 0n);
   expect(await keeper.swap(0n, new EventLoopBudget(systemClock), () => true)).toBe(true);
 };
 
@@ -68,5 +68,50 @@ describe('An object that can not be projected', () => {
     expect(keeper.store.size).toBe(0);
     expect(keeper.newestVersion('uid-x')).toBeUndefined();
     expect(told).toEqual(['Added x@1', 'Deleted x@1']);
+  });
+});
+
+describe('The first list', () => {
+  it('fills the store as it arrives', () => {
+    const { keeper, told } = keep();
+    keeper.forgetList();
+    keeper.gather(raw('x', '1'), 0n);
+    expect(keeper.store.get('a/x')?.resourceVersion).toBe('1');
+    expect(told).toEqual(['Added x@1']);
+  });
+
+  it('that broke off is corrected by the next, which is taken over at once', async () => {
+    const { keeper, told } = keep();
+    keeper.forgetList();
+    for (const object of [raw('x', '1'), raw('y', '2'), raw('z', '3')]) keeper.gather(object, 0n);
+    keeper.forgetList();
+    for (const object of [raw('x', '1'), raw('z', '5'), raw('new', '4')]) keeper.gather(object, 0n);
+    expect(told.splice(0)).toEqual(['Added x@1', 'Added y@2', 'Added z@3']);
+    await keeper.swap(0n, new EventLoopBudget(systemClock), () => true);
+    expect(told).toEqual(['Deleted y@2', 'Modified z@5', 'Added new@4']);
+  });
+});
+
+describe('A later list', () => {
+  it('changes nothing before it is complete, and is projected only where it brings another version', async () => {
+    const { keeper, told } = keep();
+    await list(keeper, raw('x', '1'), raw('y', '2'));
+    keeper.store.markSynced();
+    const before = keeper.store.getByUid('uid-x');
+    keeper.forgetList();
+    for (const object of [raw('x', '1', 13), raw('y', '3')]) keeper.gather(object, 0n);
+    expect(told).toEqual(['Added x@1', 'Added y@2']);
+    await keeper.swap(0n, new EventLoopBudget(systemClock), () => true);
+    expect(told.slice(2)).toEqual(['Modified y@3']);
+    expect(keeper.store.getByUid('uid-x')).toBe(before);
+    expect(keeper.projectionErrors).toBe(0);
+  });
+
+  it('of an empty store gathers in the shadow as well', () => {
+    const { keeper, told } = keep();
+    keeper.store.markSynced();
+    keeper.forgetList();
+    keeper.gather(raw('x', '1'), 0n);
+    expect(told).toEqual([]);
   });
 });

@@ -14,11 +14,16 @@ export interface StoreKeeperOptions<T extends Projected> {
 /**
  * Keeps a store equal to what the API server says, and tells each difference: one state at a time from a watch, or all at once from a list, which gathers in a
  * shadow until it is complete.
+ *
+ * The first list needs no shadow: it fills the empty store as it arrives, since nobody takes a store for complete before it is synced. So its work is done while
+ * the server still sends. When it breaks off, the next list gathers in the shadow, and what is gone by then is told as gone.
  */
 export class StoreKeeper<T extends Projected> {
   readonly store = new ObjectStore<T>();
   readonly #options: StoreKeeperOptions<T>;
   #shadow = new Map<string, T>();
+  /** Whether the list under way fills the store itself. */
+  #filling = true;
   /** Versions that couldn't be projected, by uid, until a later one of the object can be: the store is behind them, but not the watch. */
   #refused = new Map<string, string>();
   #shadowRefused = new Map<string, string>();
@@ -41,16 +46,22 @@ export class StoreKeeper<T extends Projected> {
     return this.#refused.get(uid) ?? this.store.getByUid(uid)?.resourceVersion;
   }
 
-  /** Forgets what an unfinished list gathered. */
-  clearShadow(): void {
+  /** Forgets what a list gathered that is over or broke off. */
+  forgetList(): void {
+    this.#filling = !this.store.synced && this.store.size === 0;
     this.#shadow = new Map();
     this.#shadowRefused = new Map();
   }
 
-  /** Takes an object of a list into the shadow. */
-  gather(raw: KubeObject): void {
-    const object = this.#project(raw, this.#shadowRefused) ?? this.store.getByUid(raw.metadata.uid ?? '');
-    if (object !== undefined) this.#shadow.set(object.uid, object);
+  /** Takes an object of a list in. */
+  gather(raw: KubeObject, receivedAt: bigint): void {
+    const { uid = '', resourceVersion } = raw.metadata;
+    const known = this.store.getByUid(uid);
+    const object =
+      known?.resourceVersion === resourceVersion ? known : (this.#project(raw, this.#shadowRefused) ?? known);
+    if (object === undefined) return;
+    if (this.#filling) this.#takeListed(object, receivedAt);
+    else this.#shadow.set(object.uid, object);
   }
 
   /** Takes a state from the watch into the store and delivers what it changes. */
@@ -81,7 +92,7 @@ export class StoreKeeper<T extends Projected> {
   }
 
   /**
-   * Makes the store equal to the shadow, delivering each difference; deletions first, so that a name is free before its new owner
+   * The list is complete: makes the store equal to the shadow, delivering each difference; deletions first, so that a name is free before its new owner
    * comes. Yields to the event loop and asks `wanted` afterwards whether to go on.
    *
    * @returns false when it was broken off
@@ -90,7 +101,7 @@ export class StoreKeeper<T extends Projected> {
     const { listeners } = this.#options;
     const shadow = this.#shadow;
     const gone: string[] = [];
-    for (const known of this.store.values()) if (!shadow.has(known.uid)) gone.push(known.uid);
+    if (!this.#filling) for (const known of this.store.values()) if (!shadow.has(known.uid)) gone.push(known.uid);
     for (const uid of gone) {
       if (budget.spent()) await budget.nextTurn();
       if (!wanted()) return false;
@@ -100,16 +111,21 @@ export class StoreKeeper<T extends Projected> {
     for (const object of shadow.values()) {
       if (budget.spent()) await budget.nextTurn();
       if (!wanted()) return false;
-      const change = this.store.applyListed(object);
-      if (change.kind === 'added') {
-        listeners.deliver({ type: 'Added', object, live: false, receivedAt });
-      } else if (change.kind === 'modified') {
-        listeners.deliver({ type: 'Modified', object, previous: change.previous, live: false, receivedAt });
-      }
+      this.#takeListed(object, receivedAt);
     }
     this.#refused = this.#shadowRefused;
-    this.clearShadow();
+    this.forgetList();
     return true;
+  }
+
+  #takeListed(object: T, receivedAt: bigint): void {
+    const { listeners } = this.#options;
+    const change = this.store.applyListed(object);
+    if (change.kind === 'added') {
+      listeners.deliver({ type: 'Added', object, live: false, receivedAt });
+    } else if (change.kind === 'modified') {
+      listeners.deliver({ type: 'Modified', object, previous: change.previous, live: false, receivedAt });
+    }
   }
 
   /** An object that can't be projected is left out, or stays as it was when it last could be. */
