@@ -10,7 +10,6 @@ describe('PackedState', () => {
         const packed = states.map((state) => new PackedState(state));
         for (const [i, state] of states.entries()) {
           expect(packed[i]?.unpack(state.uid)).toEqual(state);
-          expect(packed[i]).toMatchObject({ namespace: state.namespace, runName: state.runName });
         }
       }),
     );

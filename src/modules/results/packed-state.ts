@@ -44,7 +44,11 @@ type Own = readonly [
 type Steps = readonly Omit<Milestone, 'at'>[];
 
 const commonParts = new Sharing<CommonPart>();
-const stepLists = new Sharing<Steps>();
+const stepLists = new Sharing<Steps>((steps) => {
+  let text = '';
+  for (const { name, source, resolutionMs } of steps) text += `${name} ${source} ${resolutionMs} `;
+  return text;
+});
 
 export class PackedState {
   readonly #common: CommonPart;
@@ -66,14 +70,6 @@ export class PackedState {
       state.milestones.map(({ name, source, resolutionMs }) => ({ name, source, resolutionMs })),
     );
     this.#own = JSON.stringify(withoutAbsentEnd(ownPart(state)));
-  }
-
-  get namespace(): string {
-    return this.#common.namespace;
-  }
-
-  get runName(): string {
-    return this.#common.runName;
   }
 
   /** The state that was packed, as a new object. */

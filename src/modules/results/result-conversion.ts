@@ -3,6 +3,7 @@
  */
 import { formatInstant, parseInstant, startOfSecond } from '../../datapath/instant.js';
 import type { Instant } from '../../datapath/instant.js';
+import type { ProbeError, ProbePhases } from '../../datapath/report.js';
 import { metricOf } from '../../datapath/result-state.js';
 import type {
   ClockSkew,
@@ -13,7 +14,8 @@ import type {
   ResultState,
 } from '../../datapath/result-state.js';
 import { MILESTONE_NAMES } from '../../datapath/vocabulary.js';
-import type { CreationSource, MilestoneName, Outcome } from '../../datapath/vocabulary.js';
+import type { CreationSource, Outcome } from '../../datapath/vocabulary.js';
+import type { Mutable } from '../../statistics/packed-states.js';
 import type { KubeObject, Projected, ResourceType } from '../kube/resource.js';
 import { ARCHIVE_FINALIZER } from '../runs/datapath-run.resource.js';
 import type { DatapathResult, DatapathResultSpec, DatapathResultStatus } from './datapath-result.schema.js';
@@ -36,7 +38,11 @@ export function resultName(podUid: string): string {
 /** `lastTransitionTime` and status of each condition, by type. */
 type Transitions = Readonly<Record<string, { readonly status: string; readonly at: string }>>;
 
-/** A stored result as it is cached: what it says, and what is needed to write it again. */
+/**
+ * A stored result as it is cached: what it says, and what is needed to write it again.
+ *
+ * Who looks first at what it says gets the state that was read; it is packed only then, for those who look later.
+ */
 export class ResultView implements Projected {
   readonly namespace: string;
   readonly name: string;
@@ -50,14 +56,16 @@ export class ResultView implements Projected {
   readonly edited: boolean;
   /** Of its state; `undefined` where that can't be read. */
   readonly outcome: Outcome | undefined;
-  readonly #packed: PackedState | undefined;
+  /** The run of its state. */
+  readonly runName: string | undefined;
+  #state: ResultState | PackedState | undefined;
 
   constructor(raw: KubeObject) {
     const result = raw as KubeObject & Partial<DatapathResult>;
     const { metadata, status } = result;
     const state = stateOf(result);
-    this.#packed = state === undefined ? undefined : new PackedState(state);
-    this.namespace = this.#packed?.namespace ?? metadata.namespace ?? '';
+    this.#state = state;
+    this.namespace = names.of(metadata.namespace ?? '');
     this.name = metadata.name;
     this.uid = metadata.uid ?? '';
     this.resourceVersion = metadata.resourceVersion ?? '';
@@ -67,11 +75,7 @@ export class ResultView implements Projected {
     this.transitions = transitionSets.of(transitionsOf(status));
     this.edited = state !== undefined && status !== undefined && !derivedAgree(state, status);
     this.outcome = state?.outcome;
-  }
-
-  /** The run of its state. */
-  get runName(): string | undefined {
-    return this.#packed?.runName;
+    this.runName = state === undefined ? undefined : names.of(state.runName);
   }
 
   /** The uid of the Pod that its name says. */
@@ -84,12 +88,21 @@ export class ResultView implements Projected {
    * another namespace.
    */
   get state(): ResultState | undefined {
-    return this.#packed?.unpack(this.podUid);
+    const state = this.#state;
+    if (state === undefined) return undefined;
+    if (state instanceof PackedState) return state.unpack(this.podUid);
+    this.#state = new PackedState(state);
+    return state;
   }
 }
 
-const finalizerLists = new Sharing<readonly string[]>();
-const transitionSets = new Sharing<Transitions>();
+const names = new Sharing<string>((name) => name);
+const finalizerLists = new Sharing<readonly string[]>((list) => list.join(' '));
+const transitionSets = new Sharing<Transitions>((set) => {
+  let text = '';
+  for (const type in set) text += `${type} ${set[type]?.status} ${set[type]?.at} `;
+  return text;
+});
 
 type Condition = NonNullable<DatapathResultStatus['conditions']>[number];
 
@@ -187,46 +200,57 @@ function stateOf(result: KubeObject & Partial<DatapathResult>): ResultState | un
   const createdAt = spec === undefined ? undefined : parseInstant(spec.createdAt);
   if (spec === undefined || createdAt === undefined) return undefined;
   // Whoever may write results in one namespace must not speak for the Pods of another.
-  const { namespace, uid } = spec.podRef;
+  const { namespace, name, uid } = spec.podRef;
   if (namespace !== result.metadata.namespace || result.metadata.name !== resultName(uid)) return undefined;
-  const probe = status?.probe;
-  const phases = {
-    ...defined('dnsMs', probe?.dnsMs),
-    ...defined('connectMs', probe?.connectMs),
-    ...defined('tlsMs', probe?.tlsMs),
-    ...defined('firstByteMs', probe?.firstByteMs),
-  };
-  return {
-    namespace: spec.podRef.namespace,
-    name: spec.podRef.name,
-    uid: spec.podRef.uid,
-    ...(spec.owner === undefined ? {} : { ownerKind: spec.owner.kind, ownerName: spec.owner.name }),
+  const startedAt = parsed(status?.startedAt);
+  const datapathReadyAt = parsed(status?.datapathReadyAt);
+  const uncertaintyMs = uncertaintyOf(createdAt, result);
+  const { creationSource } = spec;
+  const told = toldElsewhere(createdAt, creationSource, uncertaintyMs, startedAt, datapathReadyAt);
+  const state: Mutable<ResultState> = {
+    namespace,
+    name,
+    uid,
     createdAt,
-    creationSource: spec.creationSource,
+    creationSource,
     runName: spec.runName,
     labels: result.metadata.labels ?? {},
     outcome: status?.outcome ?? 'Pending',
-    ...defined('nodeName', status?.nodeName),
-    ...defined('startedAt', parsed(status?.startedAt)),
-    ...defined('datapathReadyAt', parsed(status?.datapathReadyAt)),
-    ...defined('datapathDelayMs', status?.datapathDelayMs),
-    milestones: fullMilestones(createdAt, result),
-    ...(probe === undefined
-      ? {}
-      : {
-          probe: {
-            ...defined('target', probe.target),
-            ...defined('attempts', probe.attempts),
-            ...defined('lastError', probe.lastError),
-            ...(Object.keys(phases).length === 0 ? {} : { phases }),
-          } as ProbeSummary,
-        }),
-    ...defined('failure', status?.failure as Failure | undefined),
-    uncertaintyMs: uncertaintyOf(createdAt, result),
-    ...defined('clockSkew', status?.clockSkew as ClockSkew | undefined),
+    milestones: fullMilestones(told, status?.milestones ?? []),
+    uncertaintyMs,
     restarts: status?.restarts ?? 0,
-    ...defined('podDeletedAt', parsed(status?.podDeletedAt)),
   };
+  if (spec.owner !== undefined) {
+    state.ownerKind = spec.owner.kind;
+    state.ownerName = spec.owner.name;
+  }
+  if (startedAt !== undefined) state.startedAt = startedAt;
+  if (datapathReadyAt !== undefined) state.datapathReadyAt = datapathReadyAt;
+  if (status === undefined) return state;
+  const { nodeName, datapathDelayMs, probe, failure, clockSkew } = status;
+  if (nodeName !== undefined) state.nodeName = nodeName;
+  if (datapathDelayMs !== undefined) state.datapathDelayMs = datapathDelayMs;
+  if (probe !== undefined) state.probe = probeOf(probe);
+  if (failure !== undefined) state.failure = failure as Failure;
+  if (clockSkew !== undefined) state.clockSkew = clockSkew as ClockSkew;
+  const podDeletedAt = parsed(status.podDeletedAt);
+  if (podDeletedAt !== undefined) state.podDeletedAt = podDeletedAt;
+  return state;
+}
+
+function probeOf(stored: NonNullable<DatapathResultStatus['probe']>): ProbeSummary {
+  const { target, attempts, lastError, dnsMs, connectMs, tlsMs, firstByteMs } = stored;
+  const probe: Mutable<ProbeSummary> = {};
+  if (target !== undefined) probe.target = target;
+  if (attempts !== undefined) probe.attempts = attempts;
+  if (lastError !== undefined) probe.lastError = lastError as ProbeError;
+  const phases: Mutable<ProbePhases> = {};
+  if (dnsMs !== undefined) phases.dnsMs = dnsMs;
+  if (connectMs !== undefined) phases.connectMs = connectMs;
+  if (tlsMs !== undefined) phases.tlsMs = tlsMs;
+  if (firstByteMs !== undefined) phases.firstByteMs = firstByteMs;
+  if ((dnsMs ?? connectMs ?? tlsMs ?? firstByteMs) !== undefined) probe.phases = phases;
+  return probe;
 }
 
 /**
@@ -252,22 +276,24 @@ function compactMilestones(state: ResultState): NonNullable<DatapathResultStatus
 }
 
 /** The inverse of {@link compactMilestones}, in the order in which the steps normally come. */
-function fullMilestones(createdAt: Instant, result: KubeObject & Partial<DatapathResult>): Milestone[] {
-  const { spec, status } = result;
-  const stored = (status?.milestones ?? []).map(({ name, at, source = 'Condition', resolutionMs }): Milestone => ({
-    name,
-    at: parseInstant(at) ?? 0n,
-    source,
-    resolutionMs: resolutionMs ?? usualResolutionMs(source),
-  }));
-  const told = toldElsewhere(
-    createdAt,
-    spec?.creationSource ?? 'CreationTimestamp',
-    uncertaintyOf(createdAt, result),
-    parsed(status?.startedAt),
-    parsed(status?.datapathReadyAt),
-  ).filter(({ name }) => !stored.some((one) => one.name === name));
-  return [...told, ...stored].sort((a, b) => MILESTONE_NAMES.indexOf(a.name) - MILESTONE_NAMES.indexOf(b.name));
+function fullMilestones(
+  told: readonly Milestone[],
+  stored: NonNullable<DatapathResultStatus['milestones']>,
+): Milestone[] {
+  const all = told.filter(({ name }) => !stored.some((one) => one.name === name));
+  for (const { name, at, source = 'Condition', resolutionMs } of stored) {
+    const milestone = {
+      name,
+      at: parseInstant(at) ?? 0n,
+      source,
+      resolutionMs: resolutionMs ?? usualResolutionMs(source),
+    };
+    const rank = MILESTONE_NAMES.indexOf(name);
+    let place = all.length;
+    while (place > 0 && MILESTONE_NAMES.indexOf((all[place - 1] as Milestone).name) > rank) place--;
+    all.splice(place, 0, milestone);
+  }
+  return all;
 }
 
 function toldElsewhere(
@@ -277,13 +303,12 @@ function toldElsewhere(
   startedAt: Instant | undefined,
   datapathReadyAt: Instant | undefined,
 ): Milestone[] {
-  const reported = (name: MilestoneName, at: Instant | undefined): Milestone[] =>
-    at === undefined ? [] : [{ name, at, source: 'Annotation', resolutionMs: 0 }];
-  return [
-    { name: 'created', at: createdAt, source: creationSource, resolutionMs: uncertaintyMs },
-    ...reported('started', startedAt),
-    ...reported('datapathReady', datapathReadyAt),
-  ];
+  const told: Milestone[] = [{ name: 'created', at: createdAt, source: creationSource, resolutionMs: uncertaintyMs }];
+  if (startedAt !== undefined) told.push({ name: 'started', at: startedAt, source: 'Annotation', resolutionMs: 0 });
+  if (datapathReadyAt !== undefined) {
+    told.push({ name: 'datapathReady', at: datapathReadyAt, source: 'Annotation', resolutionMs: 0 });
+  }
+  return told;
 }
 
 function sameMilestone(a: Milestone, b: Milestone): boolean {
