@@ -57,7 +57,7 @@ export function findApi(options: ApiAccessOptions): ApiAccess {
     return { uid, memoryOwner, publisher: undefined };
   }
   const client = new ApiClient({
-    host: apiHost.replace(/^\[(.*)\]$/, '$1'),
+    host: apiHost,
     port: apiPort,
     serviceAccountDir,
     timeoutMs: apiTimeoutMs,

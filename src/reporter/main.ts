@@ -54,7 +54,8 @@ async function run(settings: Settings, ca: string | undefined): Promise<void> {
   const how = await ending;
   if (how.action === 'exit') process.exit(how.code);
   onSignal = () => process.exit(EXIT.done);
-  await runtime.becomeIdle(settings.idleProgram, settings.listen);
+  const reason = await runtime.becomeIdle(settings.idleProgram, settings.listen);
+  if (reason !== undefined) logger.warn('the idle program could not be started; idling in this one', { reason });
   // Where it can't become another program, it waits by itself, without ever waking.
   setInterval(() => undefined, 2 ** 31 - 1);
 }

@@ -16,16 +16,16 @@ export interface Runtime {
   /**
    * Replaces the process by one that costs nothing, and answers at `listen` if given.
    *
-   * Resolves only where that can't be done: the caller idles by itself then.
+   * Resolves only where that can't be done, with the reason if it should have been possible: the caller idles by itself then.
    */
-  readonly becomeIdle: (program: string | undefined, listen: ListenAddress | undefined) => Promise<void>;
+  readonly becomeIdle: (program: string | undefined, listen: ListenAddress | undefined) => Promise<string | undefined>;
 }
 
 export function createRuntime(): Runtime {
   const bun = bunRuntime();
   if (bun === undefined) {
     const files = new Files(loadNodeFileSystem);
-    return { connect: createNodeConnect(), listen: listenNode, files, becomeIdle: () => Promise.resolve() };
+    return { connect: createNodeConnect(), listen: listenNode, files, becomeIdle: () => Promise.resolve(undefined) };
   }
   const checkRefusal = createRefusalCheck(loadSystemCalls, systemTimers, () => process.hrtime.bigint());
   return {
@@ -37,7 +37,7 @@ export function createRuntime(): Runtime {
       const become = prepareProgram(path, listen === undefined ? [] : [listen.host, String(listen.port)]);
       // Lets a signal that has come be handled: the next program wouldn't know of it.
       await new Promise((resolve) => setImmediate(resolve));
-      become();
+      return become();
     },
   };
 }

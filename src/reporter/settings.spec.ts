@@ -64,6 +64,8 @@ describe('readSettings', () => {
     ['LISTEN', 'web:80', 'a port'],
     ['LISTEN', '0', 'a port'],
     ['KUBERNETES_SERVICE_PORT', 'https', 'a port'],
+    ['KUBERNETES_SERVICE_HOST', 'a\r\nX: y', 'an IP address or a DNS name'],
+    ['KUBERNETES_SERVICE_HOST', '[10.0.0.1', 'an IP address or a DNS name'],
     ['POD_NAME', 'Has Blanks', 'a name'],
     ['PROBE_HOST_HEADER', 'a\r\nX: y', 'a Host header'],
   ])('refuses %s=%p with its name, the value and what is allowed', (name, value, allowed) => {
@@ -72,6 +74,32 @@ describe('readSettings', () => {
     expect(read).toThrow(`${name} is ${JSON.stringify(value)}: must be `);
     expect(read).toThrow(allowed);
   });
+
+  it.each([
+    ['fd00::1', 'fd00::1'],
+    ['[fd00::1]', 'fd00::1'],
+    ['10.0.0.1', '10.0.0.1'],
+    ['kubernetes.default.svc', 'kubernetes.default.svc'],
+  ])('reads KUBERNETES_SERVICE_HOST=%s', (text, apiHost) => {
+    expect(readSettings({ ...TARGET, KUBERNETES_SERVICE_HOST: text }).apiHost).toBe(apiHost);
+  });
+
+  const names = [
+    'PROBE_TARGET',
+    'PROBE_TIMEOUT',
+    'PROBE_STATUS',
+    'LISTEN',
+    'POD_UID',
+    'PROBE_SERVER_NAME',
+    'AFTER_REPORT',
+  ];
+  it.each(names.flatMap((name) => ['x', '9', '😀', '\0', '1,'].map((piece) => [name, piece] as const)))(
+    'refuses %s of a megabyte of %j in a short sentence',
+    (name, piece) => {
+      const read = (): unknown => readSettings({ ...TARGET, [name]: piece.repeat(1_000_000) });
+      expect(read).toThrow(new RegExp(`^${name} .{1,400}$`, 's'));
+    },
+  );
 
   it('names everything that is wrong at once, the target first', () => {
     try {

@@ -6,7 +6,7 @@
 import { show } from '../datapath/report.js';
 import { isOneOf } from '../datapath/vocabulary.js';
 import { formatDurationMs, parseDurationMs } from './duration.js';
-import { isIpv4, isIpv6 } from './ip-address.js';
+import { isIpAddress, isIpv4, isIpv6 } from './ip-address.js';
 import { parseTargets, PROTOCOLS, TargetError } from './target.js';
 import type { Protocol, Target } from './target.js';
 
@@ -115,7 +115,7 @@ export function readSettings(env: Environment): Settings {
     afterReport: read.oneOf('AFTER_REPORT', AFTER_REPORT, 'auto'),
     onTimeout: read.oneOf('ON_TIMEOUT', ON_TIMEOUT, 'pass'),
     listen: read.listen('LISTEN'),
-    apiHost: read.text('KUBERNETES_SERVICE_HOST'),
+    apiHost: read.host('KUBERNETES_SERVICE_HOST'),
     apiPort: read.port('KUBERNETES_SERVICE_PORT', 443),
     apiTimeoutMs: read.duration('API_TIMEOUT', 5000, 100, 60_000),
     reportTimeoutMs: read.duration('REPORT_TIMEOUT', 10_000, 0, 600_000),
@@ -157,6 +157,8 @@ export function unknownSettings(env: Environment): readonly string[] {
   );
 }
 
+const HOST_NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/;
+
 class Reader {
   constructor(
     private readonly env: Environment,
@@ -182,7 +184,14 @@ class Reader {
   }
 
   hostName(name: string): string | undefined {
-    return this.matching([name], /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/, 'a DNS name');
+    return this.matching([name], HOST_NAME, 'a DNS name');
+  }
+
+  /** An IP address, be it in brackets or not, or a DNS name; without brackets. */
+  host(name: string): string | undefined {
+    const value = this.text(name)?.replace(/^\[(.*)\]$/, '$1');
+    if (value === undefined || isIpAddress(value)) return value;
+    return HOST_NAME.test(value) ? value : this.wrong(name, 'an IP address or a DNS name', undefined);
   }
 
   header(name: string): string | undefined {

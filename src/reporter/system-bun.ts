@@ -46,6 +46,7 @@ const ERROR_NAMES: Readonly<Record<number, string>> = {
   1: 'EPERM',
   2: 'ENOENT',
   5: 'EIO',
+  8: 'ENOEXEC',
   11: 'EAGAIN',
   13: 'EACCES',
   20: 'ENOTDIR',
@@ -54,6 +55,10 @@ const ERROR_NAMES: Readonly<Record<number, string>> = {
   30: 'EROFS',
   40: 'ELOOP',
 };
+
+function errorText(errno: number, name: string, subject: string): string {
+  return `${ERROR_NAMES[errno] ?? `error ${errno}`}: ${name} ${subject}`;
+}
 
 /** The C library's functions, called by name, and the number of the last error. */
 class Library {
@@ -93,8 +98,7 @@ export function loadBunFileSystem(): FileSystem {
   const checked = (name: string, subject: string, ...args: readonly unknown[]): number => {
     const result = libc.call(name, ...args);
     if (result >= 0) return result;
-    const errno = libc.errno();
-    throw new Error(`${ERROR_NAMES[errno] ?? `error ${errno}`}: ${name} ${subject}`);
+    throw new Error(errorText(libc.errno(), name, subject));
   };
   return {
     open: (path, flags, mode) => checked('open', `'${path}'`, libc.path(path), flags, mode),
@@ -136,13 +140,14 @@ const SIGTERM = 15;
 /**
  * Makes ready to become another program in the same process: same id, same container, none of the memory.
  *
- * @returns does it; returns only where that failed. SIGTERM and SIGINT are held back meanwhile: the program, which must let them through,
+ * @returns does it; returns only where that failed, with the reason. SIGTERM and SIGINT are held back meanwhile: the program, which must let them through,
  * finds one that came in between
  */
-export function prepareProgram(path: string, args: readonly string[]): () => void {
+export function prepareProgram(path: string, args: readonly string[]): () => string {
   const libc = new Library({
     execv: { args: ['ptr', 'ptr'], returns: 'i32' },
     sigprocmask: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+    __errno_location: { args: [], returns: 'ptr' },
   });
   const texts = [path, ...args].map((text) => Buffer.from(`${text}\0`));
   const vector = new BigUint64Array(texts.length + 1);
@@ -155,6 +160,8 @@ export function prepareProgram(path: string, args: readonly string[]): () => voi
   return () => {
     libc.call('sigprocmask', SIG_BLOCK, libc.pointer(signals), null);
     libc.call('execv', libc.path(path), libc.pointer(vector));
+    const reason = errorText(libc.errno(), 'execv', `'${path}'`);
     libc.call('sigprocmask', SIG_UNBLOCK, libc.pointer(signals), null);
+    return reason;
   };
 }

@@ -186,7 +186,7 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
     ])('goes by the status, whatever the body is: %s', async (_, rest) => {
       const { port } = keep(await tcpTarget((socket) => socket.write(`HTTP/1.1 200 OK\r\n${rest}`)));
       const { report } = await run({ ...PATIENT, PROBE_TARGET: `http://127.0.0.1:${port}/` });
-      expect([report.state, report.attempts]).toEqual(['Ready', 1]);
+      expect([report.state, report.errors]).toEqual(['Ready', undefined]);
     });
 
     it('does not follow redirects unless asked, and does then', async () => {
@@ -394,6 +394,16 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
       const second = await again.ended;
       expect([second.code, second.report]).toEqual([0, { ...first.report, restarts: 1 }]);
     });
+  });
+
+  (build.becomesIdle ? it : it.skip)('says so where it cannot become the idle program, and idles by itself', async () => {
+    const target = keep(await tcpTarget());
+    const env = { PROBE_TARGET: `127.0.0.1:${target.port}`, AFTER_REPORT: 'idle', IDLE_PROGRAM: '/no/such/program' };
+    const reporter = sandbox.start(build, env);
+    await reporter.logged(/could not be started.*ENOENT: execv '\/no\/such\/program'/);
+    reporter.kill('SIGTERM');
+    const { code, report } = await reporter.ended;
+    expect([code, report.state]).toEqual([0, 'Ready']);
   });
 
   it('forgets a memory that is not its own', async () => {
