@@ -396,15 +396,18 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
     });
   });
 
-  (build.becomesIdle ? it : it.skip)('says so where it cannot become the idle program, and idles by itself', async () => {
-    const target = keep(await tcpTarget());
-    const env = { PROBE_TARGET: `127.0.0.1:${target.port}`, AFTER_REPORT: 'idle', IDLE_PROGRAM: '/no/such/program' };
-    const reporter = sandbox.start(build, env);
-    await reporter.logged(/could not be started.*ENOENT: execv '\/no\/such\/program'/);
-    reporter.kill('SIGTERM');
-    const { code, report } = await reporter.ended;
-    expect([code, report.state]).toEqual([0, 'Ready']);
-  });
+  (build.becomesIdle ? it : it.skip)(
+    'says so where it cannot become the idle program, and idles by itself',
+    async () => {
+      const target = keep(await tcpTarget());
+      const env = { PROBE_TARGET: `127.0.0.1:${target.port}`, AFTER_REPORT: 'idle', IDLE_PROGRAM: '/no/such/program' };
+      const reporter = sandbox.start(build, env);
+      await reporter.logged(/could not be started.*ENOENT: execv '\/no\/such\/program'/);
+      reporter.kill('SIGTERM');
+      const { code, report } = await reporter.ended;
+      expect([code, report.state]).toEqual([0, 'Ready']);
+    },
+  );
 
   it('forgets a memory that is not its own', async () => {
     const { port } = keep(await tcpTarget());
