@@ -25,6 +25,6 @@ export const shared = {
 /** `make test`: unit tests beside their sources, integration tests against the real control plane. */
 export default {
   ...shared,
-  roots: ['<rootDir>/src', '<rootDir>/test/integration', '<rootDir>/tools'],
+  roots: ['<rootDir>/src', '<rootDir>/test/integration', '<rootDir>/test/soak', '<rootDir>/tools'],
   testMatch: ['**/*.spec.ts'],
 };

@@ -24,6 +24,7 @@ export interface StoredResult {
     readonly uid: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly resourceVersion: string;
+    readonly deletionTimestamp?: string;
   };
   readonly spec: {
     readonly podRef: { readonly namespace: string; readonly name: string; readonly uid: string };

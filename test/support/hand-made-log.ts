@@ -14,6 +14,7 @@ export interface ResultStory {
   readonly spec?: object | null;
   readonly labels?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
+  /** A deletion of it waits for its finalizers. */
   readonly ending?: boolean;
   readonly status?: ResultStatus;
   readonly by?: string;
@@ -133,7 +134,7 @@ export class HandMadeLog {
       responseStatus: { code },
       ...(story.metadataOnly === true || code >= 500 ? { requestObject: said } : {}),
       responseObject:
-        code >= 300 || verb === 'delete'
+        code >= 300 || (verb === 'delete' && story.ending !== true)
           ? { kind: 'Status' }
           : story.metadataOnly === true
             ? { kind: 'PartialObjectMetadata', metadata }

@@ -20,6 +20,8 @@ export interface ChurnOptions {
   readonly random: () => number;
   /** Whether failures are expected, since the API server goes away: then they are only counted. Default false. */
   readonly retry?: boolean;
+  /** Whether users delete the result of a Pod that is gone. Default: of each. */
+  readonly sweeps?: (podUid: string) => boolean;
 }
 
 /** How often results of Pods that are gone are looked for, milliseconds. */
@@ -92,7 +94,7 @@ export class PodChurn {
     }
     await client.delete(PODS, key, { uid, gracePeriodSeconds: 0 });
     this.#living.delete(uid);
-    this.#goneAt.set(uid, Date.now());
+    if (this.#options.sweeps?.(uid) !== false) this.#goneAt.set(uid, Date.now());
     this.counts.deleted++;
   }
 
@@ -123,9 +125,14 @@ export class PodChurn {
       const uid = result.spec.podRef.uid;
       const goneAt = this.#goneAt.get(uid);
       if (goneAt === undefined || Date.now() - goneAt < KEEP_MS || result.status?.outcome === undefined) continue;
-      await client.delete(DATAPATH_RESULTS, { namespace, name: result.metadata.name });
+      try {
+        await client.delete(DATAPATH_RESULTS, { namespace, name: result.metadata.name });
+        this.counts.resultsDeleted++;
+      } catch (error) {
+        // Retention was faster.
+        if (!isNotFound(error)) throw error;
+      }
       this.#goneAt.delete(uid);
-      this.counts.resultsDeleted++;
     }
   }
 

@@ -23,7 +23,7 @@ import { complete, honest } from './pod-rules.js';
 import { firstWins, legal, unique } from './result-rules.js';
 import { conserved, countRun, paced } from './run-rules.js';
 import { Run } from './run.js';
-import { bounded, busiestMinute, fenced, frugal, interruptionsOf, meetsFault } from './write-rules.js';
+import { bounded, busiest, fenced, frugal, interruptionsOf, meetsFault } from './write-rules.js';
 
 export const CONTROLLER_USER = 'system:serviceaccount:datapath-observer:datapath-controller';
 export const LEASE_NAME = 'datapath-controller';
@@ -96,7 +96,8 @@ function countsOf(run: Run): Counts {
   }
   const { history, expectations } = run;
   const since = expectations.since ?? Number.NEGATIVE_INFINITY;
-  const minutes = [...history.actors.values()].map((actor) => busiestMinute(actor.requests)?.count ?? 0);
+  const minutes = [...history.actors.values()].map((actor) => busiest(actor.requests, 60_000)?.count ?? 0);
+  const deletions = history.attempts.filter(({ verb }) => verb === 'delete').map(({ receivedAt }) => receivedAt);
   return {
     events: history.events,
     pods: run.pods.length,
@@ -114,6 +115,7 @@ function countsOf(run: Run): Counts {
     answers: expectations.answers?.length ?? 0,
     samples: expectations.samples?.length ?? 0,
     mostRequestsPerMinute: Math.max(0, ...minutes),
+    mostDeletionsPerSecond: busiest(deletions, 1_000)?.count ?? 0,
   };
 }
 

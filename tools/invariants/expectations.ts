@@ -127,6 +127,8 @@ export interface Counts {
   readonly answers: number;
   readonly samples: number;
   readonly mostRequestsPerMinute: number;
+  /** Results that controllers asked to delete, as their retention does: the most within any second. */
+  readonly mostDeletionsPerSecond: number;
 }
 
 export interface Verdict {

@@ -114,8 +114,10 @@ export class Run {
     const madeAgain = Math.max(0, results.length - 1) * 2;
     // The finalizer comes off once the numbers are kept.
     const released = results.filter((result) => result.versions.some(isEnding)).length;
+    // Retention deletes a result once.
+    const retired = Math.min(released, this.attemptsFor(pod).filter(({ verb }) => verb === 'delete').length);
     const lingered = Math.floor((end - pod.createdAt) / LINGER_MS);
-    return 2 + relabelled + moves + madeAgain + released + lingered;
+    return 2 + relabelled + moves + madeAgain + released + retired + lingered;
   }
 
   #lastOf(actor: string): number {

@@ -23,6 +23,7 @@ export function frugal(run: Run): string[] {
       // Where the answer to a write was lost, its author can't know that it was done, and says it again.
       if (run.metFault(before.receivedAt, after.receivedAt)) continue;
       const same =
+        before.object.metadata.deletionTimestamp === after.object.metadata.deletionTimestamp &&
         isDeepStrictEqual(before.object.status, after.object.status) &&
         isDeepStrictEqual(before.object.spec, after.object.spec) &&
         isDeepStrictEqual(before.object.metadata.labels ?? {}, after.object.metadata.labels ?? {}) &&
@@ -97,7 +98,7 @@ export function bounded(run: Run): string[] {
   const { changes } = run.history;
   const judged = run.pods.flatMap((pod) => pod.versions.map((version) => version.at));
   for (const { actor, first, requests } of run.history.actors.values()) {
-    const worst = busiestMinute(requests);
+    const worst = busiest(requests, MINUTE_MS);
     if (worst === undefined) continue;
     const started = Math.min(
       first,
@@ -117,13 +118,16 @@ export function bounded(run: Run): string[] {
   return broken;
 }
 
-/** The 60 s in which most of these instants lie. */
-export function busiestMinute(times: readonly number[]): { readonly count: number; readonly to: number } | undefined {
+/** The time of so many milliseconds in which most of these instants lie. */
+export function busiest(
+  times: readonly number[],
+  spanMs: number,
+): { readonly count: number; readonly to: number } | undefined {
   const sorted = times.toSorted((a, b) => a - b);
   let worst: { count: number; to: number } | undefined;
   let from = 0;
   for (const [i, to] of sorted.entries()) {
-    while (to - (sorted[from] ?? to) > MINUTE_MS) from++;
+    while (to - (sorted[from] ?? to) > spanMs) from++;
     if (i - from + 1 > (worst?.count ?? 0)) worst = { count: i - from + 1, to };
   }
   return worst;
