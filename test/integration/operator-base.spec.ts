@@ -30,8 +30,8 @@ describe('The base class of k8s-operator against a real API server', () => {
   let namespace: string;
   const started: Exposed[] = [];
 
-  const ours = (): Exposed => {
-    const made = new Ours(client) as unknown as Exposed;
+  const ours = (): Exposed & Pick<Ours, 'finalizerVersions'> => {
+    const made = new Ours(client) as unknown as Exposed & Pick<Ours, 'finalizerVersions'>;
     started.push(made);
     return made;
   };
@@ -128,6 +128,16 @@ describe('The base class of k8s-operator against a real API server', () => {
     expect({ done, cleaned }).toEqual({ done: true, cleaned: 1 });
     expect((await read('shared')).metadata.finalizers).toEqual(['operator.test/b']);
     await b.handleResourceFinalizer(eventOf(deleted), 'operator.test/b', quiet);
+  });
+
+  it('waits for no version of an object that its last finalizer takes along', async () => {
+    const object = await create('last');
+    const target = ours();
+    await target.handleResourceFinalizer(eventOf(object), FINALIZER, quiet);
+    const { resourceVersion } = (await read('last')).metadata;
+    await client.delete(WIDGETS, { namespace, name: 'last' });
+    await target.handleResourceFinalizer(eventOf(await read('last')), FINALIZER, quiet);
+    expect(target.finalizerVersions).toEqual([resourceVersion, undefined]);
   });
 
   it('keeps the finalizer when the action fails', async () => {

@@ -4,13 +4,14 @@ import { Registry } from 'prom-client';
 import { systemClock } from '../../src/modules/kube/clock.js';
 import { EventLoopBudget } from '../../src/modules/kube/event-loop-budget.js';
 import type { KubeClient } from '../../src/modules/kube/kube-client.js';
-import { FakeClock } from './fake-clock.js';
 import { LogDigest } from '../../src/modules/kube/log-digest.js';
 import { silentLogger } from '../../src/modules/kube/logger.js';
 import { Reflector } from '../../src/modules/kube/reflector.js';
+import type { ObjectKey } from '../../src/modules/kube/resource.js';
 import { BaseOperator, type ResourceEvent, type ResourceMeta } from '../../src/modules/operator/base-operator.js';
 import { OperatorMetrics } from '../../src/modules/operator/operator-metrics.js';
 import { WorkerPool } from '../../src/modules/operator/worker-pool.js';
+import { FakeClock } from './fake-clock.js';
 
 /** The library's protected methods, as a subclass calls them. */
 export interface Exposed {
@@ -67,6 +68,9 @@ export function askLibrary(mode: 'calls' | 'stop' | 'quiet', ...args: string[]):
 }
 
 export class Ours extends BaseOperator {
+  /** The versions that writes of finalizers made; undefined where the object is gone. */
+  readonly finalizerVersions: (string | undefined)[] = [];
+
   constructor(client: KubeClient) {
     const metrics = new OperatorMetrics(new Registry(), systemClock).controller('base', 1);
     super({
@@ -91,5 +95,9 @@ export class Ours extends BaseOperator {
 
   protected init(): Promise<void> {
     return Promise.resolve();
+  }
+
+  protected override finalizersChanged(_key: ObjectKey, resourceVersion: string | undefined): void {
+    this.finalizerVersions.push(resourceVersion);
   }
 }

@@ -28,34 +28,39 @@ interface Crd extends KubeObject, Definition {
 
 /** Makes sure that the API server serves {@link WIDGETS}. */
 export async function serveWidgets(client: KubeClient): Promise<void> {
-  const name = `${WIDGETS.plural}.${WIDGETS.group}`;
+  await serve(client, WIDGETS, { type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
+}
+
+/** Makes sure that the API server serves a resource in the manner of {@link WIDGETS}, with this schema of its status. */
+export async function serve(client: KubeClient, resource: ResourceType, status: object): Promise<void> {
+  const name = `${resource.plural}.${resource.group}`;
   try {
     await client.get(CRDS, { namespace: '', name });
   } catch (error) {
     if (!isNotFound(error)) throw error;
-    await client.create<Crd>(CRDS, widgetDefinition(name)).catch((conflict: unknown) => {
+    await client.create<Crd>(CRDS, definition(name, resource, status)).catch((conflict: unknown) => {
       // Another test file made it at the same moment.
       if (!(conflict instanceof Error && conflict.message.includes('already exists'))) throw conflict;
     });
   }
-  await eventually('widgets are served', async () => {
+  await eventually(`${resource.plural} are served`, async () => {
     const crd = await client.get<Crd>(CRDS, { namespace: '', name });
     return isEstablished(crd);
   });
 }
 
-function widgetDefinition(name: string): Crd {
+function definition(name: string, { group, version, plural, kind }: ResourceType, status: object): Crd {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: { name },
     spec: {
-      group: WIDGETS.group,
+      group,
       scope: 'Namespaced',
-      names: { plural: WIDGETS.plural, singular: 'widget', kind: WIDGETS.kind },
+      names: { plural, singular: kind.toLowerCase(), kind },
       versions: [
         {
-          name: WIDGETS.version,
+          name: version,
           served: true,
           storage: true,
           subresources: { status: {} },
@@ -64,7 +69,7 @@ function widgetDefinition(name: string): Crd {
               type: 'object',
               properties: {
                 spec: { type: 'object', properties: { size: { type: 'integer' }, color: { type: 'string' } } },
-                status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+                status,
               },
             },
           },

@@ -23,7 +23,7 @@ export interface ControllerMetrics {
   timedOut(): void;
   /** A key ran on a cache older than its own last write, since waiting for it took too long. */
   ranStale(): void;
-  /** A handler of events threw. */
+  /** A handler of events, an index, a predicate or a key map threw. */
   eventHandlerFailed(): void;
   /** Whose Events are counted. */
   observeEvents(recorder: { readonly counts: EventCounts }): void;
@@ -95,7 +95,10 @@ export class OperatorMetrics {
       'operator_fenced_reconciles_total',
       'Reconciliations that ended because this replica did not hold the lease',
     );
-    this.#eventErrors = counter('operator_event_handler_errors_total', 'Errors thrown by handlers of events');
+    this.#eventErrors = counter(
+      'operator_event_handler_errors_total',
+      'Errors thrown for an event by @OnEvent, @Index, predicates and key maps',
+    );
     this.#time = new Histogram({
       name: 'controller_runtime_reconcile_time_seconds',
       help: 'Length of time per reconciliation per controller',
