@@ -7,6 +7,8 @@ export interface KeyReport {
   readonly operator: string;
   /** Whether the key waits, runs, or is delayed now. */
   readonly queued: boolean;
+  /** How long its run is under way, milliseconds; null where none is. */
+  readonly runningMs: number | null;
   /** Errors since the last success. */
   readonly failures: number;
   /** The runs that are still remembered, newest first. */
@@ -28,6 +30,7 @@ export class OperatorDebugService {
       .map(({ name, pool }) => ({
         operator: name,
         queued: pool.queue.has(key),
+        runningMs: pool.runningMs(key) ?? null,
         failures: pool.queue.failures(key),
         runs: pool.history.of(key),
       }))

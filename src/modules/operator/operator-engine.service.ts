@@ -313,6 +313,7 @@ export class OperatorEngine implements OnApplicationBootstrap, BeforeApplication
       this.#context.logger.warn('Runs did not end in time', {
         graceMs,
         runs: left.reduce((sum, count) => sum + count, 0),
+        keys: pools.flatMap((pool) => pool.activeKeys).slice(0, 10),
       });
       await Promise.all(pools.map((pool) => pool.drain(this.#context.options.abortGraceMs)));
     }

@@ -1,6 +1,6 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
 import type { Clock, Random } from '../kube/clock.js';
-import { errorKind, errorText } from '../kube/error-text.js';
+import { errorText } from '../kube/error-text.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
 import { EventRecorder, subjectOf } from '../kube/event-recorder.js';
 import { removeFinalizer } from '../kube/finalizers.js';
@@ -20,6 +20,7 @@ import { BaseOperator, metaOf, ResourceEventType } from './base-operator.js';
 import { CauseReconciler } from './cause-reconciler.js';
 import { boundMethod, handlesCauses, type OperatorDefinition } from './operator-definition.js';
 import { ReconcileAbortedError } from './operator-errors.js';
+import { EventGuard } from './event-guard.js';
 import type { ControllerMetrics, OperatorMetrics } from './operator-metrics.js';
 import { type EventHandler, noKeys, type WatchSpec, type Whole } from './operator-options.js';
 import { OwnWrites } from './own-writes.js';
@@ -63,6 +64,7 @@ export class OperatorRunner extends BaseOperator {
   readonly #ownWrites: OwnWrites;
   readonly #store: SharedStore;
   readonly #causes: CauseReconciler | undefined;
+  readonly #guard: EventGuard;
   readonly #parts = new Set<WatchPart>();
   /** Keys whose object was gone, or being deleted, when its finalizer was to be written. */
   readonly #vanished = new Set<string>();
@@ -89,6 +91,7 @@ export class OperatorRunner extends BaseOperator {
     this.definition = definition;
     this.#context = context;
     this.#metrics = metrics;
+    this.#guard = new EventGuard(options.name, metrics, context.digest);
     this.#ownWrites = new OwnWrites(() => context.clock.monotonicMs(), options.ownWriteWaitMs);
     this.#store = context.registry.store(options.resource);
     const { group } = options.resource;
@@ -246,7 +249,7 @@ export class OperatorRunner extends BaseOperator {
         const resource: ResourceType = handler.resource ?? options.resource;
         for (const part of parts.get(resourceName(resource)) ?? []) {
           part.listen((event) => {
-            this.#guard(`@Index ${handler.method}`, event, () => {
+            this.#guard.call(`@Index ${handler.method}`, event, () => {
               index.apply(event, select);
             });
           }, undefined);
@@ -276,41 +279,9 @@ export class OperatorRunner extends BaseOperator {
       if (event.type === 'Synced' && parts.size > 1) {
         for (const part of parts) if (!part.reflector.synced) return;
       }
-      this.#guard('@OnEvent', event, () => handler(event));
+      this.#guard.call('@OnEvent', event, () => handler(event));
     };
     for (const part of parts) part.listen(observe, undefined);
-  }
-
-  /** Calls a function of the operator's for an event. One that throws is counted and logged; it costs neither the event nor the watch. */
-  #guard<R>(what: string, event: ReflectorEvent<Projected>, call: () => R): R | undefined {
-    try {
-      const result = call();
-      // The type of a handler lets an async one pass; its rejection would end the process.
-      if (result instanceof Promise) result.catch((error: unknown) => this.#eventFailed(what, event, error));
-      return result;
-    } catch (error) {
-      this.#eventFailed(what, event, error);
-      return undefined;
-    }
-  }
-
-  #eventFailed(what: string, event: ReflectorEvent<Projected>, error: unknown): void {
-    this.#metrics.eventHandlerFailed();
-    const object = event.type === 'Synced' ? undefined : event.object;
-    const names = object === undefined ? [] : [formatKey(object), object.name];
-    this.#context.digest.report(
-      'error',
-      'Handler of events failed',
-      `${this.name} ${what} ${errorKind(error, names)}`,
-      {
-        operator: this.name,
-        handler: what,
-        event: event.type,
-        key: object === undefined ? undefined : formatKey(object),
-        error: errorText(error),
-        stack: error instanceof Error ? error.stack : undefined,
-      },
-    );
   }
 
   #queueOwn(): (event: ReflectorEvent<Projected>) => void {
@@ -326,7 +297,7 @@ export class OperatorRunner extends BaseOperator {
       if (seen?.release === true) this.pool.add(key, 'own write seen');
       else if (seen?.own === true && skipOwnWrites && event.type !== 'Deleted') return;
       // A predicate only saves runs: one that throws saves none.
-      if (predicate !== undefined && this.#guard('predicate', event, () => predicate(event)) === false) return;
+      if (predicate !== undefined && this.#guard.call('predicate', event, () => predicate(event)) === false) return;
       this.pool.add(key, reasons[event.type]);
     };
   }
@@ -336,16 +307,16 @@ export class OperatorRunner extends BaseOperator {
     return (event) => {
       if (event.type === 'Synced' || !this.#active) return;
       const { predicate } = spec;
-      if (predicate !== undefined && this.#guard('predicate', event, () => predicate(event)) === false) return;
+      if (predicate !== undefined && this.#guard.call('predicate', event, () => predicate(event)) === false) return;
       const add = (object: Projected): void => {
         for (const key of spec.toKeys(object)) this.pool.add(key, reasons[event.type]);
       };
-      this.#guard('toKeys', event, () => {
+      this.#guard.call('toKeys', event, () => {
         add(event.object);
       });
       // An object that moves from one key to another concerns both.
       if (event.type === 'Modified') {
-        this.#guard('toKeys', event, () => {
+        this.#guard.call('toKeys', event, () => {
           add(event.previous);
         });
       }
@@ -377,14 +348,7 @@ export class OperatorRunner extends BaseOperator {
       try {
         for (const key of toKeys(object)) this.pool.add(key, 'start', 'background');
       } catch (error) {
-        this.#metrics.eventHandlerFailed();
-        const names = [formatKey(object), object.name];
-        this.#context.digest.report('error', 'Key map failed', `${this.name} ${errorKind(error, names)}`, {
-          operator: this.name,
-          object: formatKey(object),
-          error: errorText(error),
-          stack: error instanceof Error ? error.stack : undefined,
-        });
+        this.#guard.failed('toKeys', 'Start', object, error);
       }
     }
   }

@@ -399,6 +399,7 @@ describe('WorkerPool', () => {
     expect(loud).toEqual([
       ['Reconcile takes too long, its signal is aborted', { operator: 'test', key: 'a', afterMs: 5_000, active: 1 }],
     ]);
+    expect([pool.runningMs('a'), pool.runningMs('b'), pool.activeKeys]).toEqual([5_000, undefined, ['a']]);
     gate.open();
     await settle();
   });

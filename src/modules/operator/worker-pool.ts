@@ -76,6 +76,17 @@ export class WorkerPool {
     return this.#open;
   }
 
+  /** The keys of the runs under way, the longest first. */
+  get activeKeys(): readonly string[] {
+    return Array.from(this.#running, ({ key }) => key);
+  }
+
+  /** How long the run of a key is under way, milliseconds; undefined where none is. */
+  runningMs(key: string): number | undefined {
+    for (const run of this.#running) if (run.key === key) return this.#clock.monotonicMs() - run.startedAt;
+    return undefined;
+  }
+
   /** Since when each run is under way, monotonic milliseconds, the longest first. */
   *startTimes(): IterableIterator<number> {
     for (const run of this.#running) yield run.startedAt;
