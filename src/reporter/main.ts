@@ -30,6 +30,7 @@ async function run(settings: Settings, ca: string | undefined): Promise<void> {
     readConf: () => parseResolvConf(files.read(settings.resolvConf) ?? ''),
     readHosts: () => files.read(settings.hostsFile) ?? '',
     random: Math.random,
+    timers,
   });
   const reporter = new Reporter({
     settings,

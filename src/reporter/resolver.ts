@@ -2,9 +2,10 @@
  * Name resolution of our own. The C library's (`dns.lookup`) blocks one of four threads for many seconds where packets are dropped:
  * a fifth overlapping attempt would wait for them, and readiness would be late by seconds. Here each lookup has its own packets, can
  * be given up at any time, and costs no thread. It reads the hosts file, then asks all name servers at once for both families, along
- * the search list; the first definite answer counts. There is no cache: the answer is part of what is measured.
+ * the search list; the first definite answer for each family counts. There is no cache: the answer is part of what is measured.
  */
 import type { Socket as UdpSocket } from 'node:dgram';
+import type { Timers } from './clock.js';
 import { decodeAnswer, encodeQuestion } from './dns-message.js';
 import type { DnsAnswer, RecordType } from './dns-message.js';
 import { isIpv6 } from './ip-address.js';
@@ -34,7 +35,14 @@ export interface ResolverOptions {
   readonly readHosts: () => string;
   /** From 0 to below 1. */
   readonly random: () => number;
+  readonly timers: Timers;
 }
+
+/**
+ * How long the addresses of one family wait for the answer about the other (the resolution delay of RFC 8305, section 3). Without it, a
+ * name with both would always be tried by the family whose answer comes first, be it the one that works or not.
+ */
+const OTHER_FAMILY_MS = 50;
 
 export function createResolver(options: ResolverOptions): Resolver {
   return {
@@ -49,7 +57,7 @@ export function createResolver(options: ResolverOptions): Resolver {
           given = true;
         };
       }
-      const lookup = new Lookup(name, options.readConf(), options.random, done);
+      const lookup = new Lookup(name, options.readConf(), options, done);
       return () => lookup.close();
     },
   };
@@ -68,15 +76,16 @@ class Lookup {
   private readonly failed = new Set<NameServer>();
   private serverFailure: string | undefined;
   private closed = false;
+  private cancelWait: (() => void) | undefined;
 
   constructor(
     private readonly name: string,
     private readonly conf: ResolvConf,
-    random: () => number,
+    private readonly options: Pick<ResolverOptions, 'random' | 'timers'>,
     private readonly done: (result: Resolved | ResolveFailure) => void,
   ) {
     this.names = searchNames(name, conf);
-    const id = Math.floor(random() * 0x10000);
+    const id = Math.floor(options.random() * 0x10000);
     this.ids = { A: id, AAAA: (id + 1) % 0x10000 };
     for (const server of conf.servers) this.open(server);
   }
@@ -84,6 +93,7 @@ class Lookup {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.cancelWait?.();
     for (const socket of this.sockets.values()) socket.close();
   }
 
@@ -117,9 +127,17 @@ class Lookup {
     if (answer.code !== CODE_OK && answer.code !== CODE_NO_SUCH_NAME)
       this.serverFailure = `response code ${answer.code} for ${name}`;
     this.answers[answer.type] ??= answer;
-    const addresses = FAMILIES.flatMap((family) => this.answers[family]?.addresses ?? []);
-    if (addresses.length > 0) this.finish({ addresses });
-    else if (this.answers.A !== undefined && this.answers.AAAA !== undefined) this.next();
+    const { addresses } = this;
+    if (this.answers.A !== undefined && this.answers.AAAA !== undefined) {
+      if (addresses.length > 0) this.finish({ addresses });
+      else this.next();
+    } else if (addresses.length > 0) {
+      this.cancelWait ??= this.options.timers.after(OTHER_FAMILY_MS, () => this.finish({ addresses }));
+    }
+  }
+
+  private get addresses(): readonly string[] {
+    return FAMILIES.flatMap((family) => this.answers[family]?.addresses ?? []);
   }
 
   private next(): void {

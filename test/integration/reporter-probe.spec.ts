@@ -252,6 +252,22 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
       expect(Object.keys(report.phases ?? {})).toEqual(['dnsMs', 'connectMs']);
     });
 
+    it.each(['127.0.0.1', '::1'])('reaches a name of both families where only %s answers', async (host) => {
+      const { port } = keep(await tcpTarget(undefined, 0, host));
+      const server = await nameServer(() => ['127.0.0.1', '0:0:0:0:0:0:0:1']);
+      const { report } = await run({ ...PATIENT, ...server.env, PROBE_TARGET: `web:${port}` });
+      server.close();
+      expect([report.state, report.errors]).toEqual(['Ready', undefined]);
+    });
+
+    it('does without the answer about one family where it never comes', async () => {
+      const { port } = keep(await tcpTarget());
+      const server = await nameServer((_, type) => (type === 'A' ? ['127.0.0.1'] : undefined));
+      const { report } = await run({ ...PATIENT, ...server.env, PROBE_TARGET: `web:${port}` });
+      server.close();
+      expect(report.state).toBe('Ready');
+    });
+
     it('is ready as soon as a dns target resolves', async () => {
       let isThere = false;
       const server = await nameServer(() => (isThere ? ['10.0.0.1'] : []));
@@ -459,6 +475,8 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
-function nameServer(addressesOf: (name: string) => readonly string[] | undefined): ReturnType<typeof startNameServer> {
+function nameServer(
+  addressesOf: (name: string, type: 'A' | 'AAAA') => readonly string[] | undefined,
+): ReturnType<typeof startNameServer> {
   return startNameServer(sandbox.folder, addressesOf);
 }
