@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compileExecutable } from '../../tools/reporter/compile.js';
 import { attachControlPlane } from '../../tools/control-plane/launcher.js';
 import { closedPort, tcpTarget } from '../support/probe-targets.js';
 import { createPod, createReporterNamespace, mountServiceAccount } from '../support/reporter-pod.js';
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
   const builds = reporterBuilds();
   const subjects = [
     ...builds,
+    { name: 'an empty program by Bun', becomesIdle: false, command: [compileFloor()] },
     ...(baseline === undefined ? [] : [{ name: 'baseline', becomesIdle: false, command: [baseline] }]),
   ];
   const api = await apiEnvironment();
@@ -50,6 +52,13 @@ async function main(): Promise<void> {
     await exactness(build, 'refused', (port) => tcpTarget(undefined, port));
   }
   print();
+}
+
+/** What the runtime costs by itself, with one connection: no reporter on it can cost less. */
+function compileFloor(): string {
+  const floor = join(folder, 'floor');
+  compileExecutable(new URL('./reporter-floor.ts', import.meta.url).pathname, floor);
+  return floor;
 }
 
 function row(name: string, figures: Figures): void {
