@@ -43,7 +43,8 @@ async function main(): Promise<void> {
   const api = await apiEnvironment();
   for (const { name, command } of subjects) {
     row(name, measure(runner, command, {}));
-    if (api !== undefined) row(`${name}, with an API call`, measure(runner, command, api));
+    if (api !== undefined && builds.some((build) => build.name === name))
+      row(`${name}, with an API call`, measure(runner, command, api));
   }
   heading(['', 'first probe', 'end', 'CPU', 'memory at the probe', 'of it private', 'peak memory', 'file']);
   print();
