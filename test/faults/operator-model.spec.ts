@@ -35,12 +35,12 @@ describe('The model of the operator', () => {
         await stage.close();
       }
     });
-    const details = await fc.check(property, { seed: 7, numRuns: 50, interruptAfterTimeLimit: 150_000 });
+    const details = await fc.check(property, { seed: 7, numRuns: 50, interruptAfterTimeLimit: 400_000 });
     expect(details.failed).toBe(true);
     const [shortest = []] = details.counterexample ?? [];
     process.stderr.write(`  shrunk ${details.numShrinks} times, to ${JSON.stringify(shortest)}\n`);
     expect(details.numShrinks).toBeGreaterThan(0);
     expect(shortest.length).toBeLessThanOrEqual(8);
     expect(shortest.some(({ do: what }) => what === 'loseCopy' || what === 'deface')).toBe(true);
-  }, 300_000);
+  }, 500_000);
 });
