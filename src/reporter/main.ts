@@ -69,8 +69,16 @@ function createProcessClock(offsetMs: number): ReturnType<typeof createClock> {
 function readAuthorities(path: string | undefined): string | undefined {
   if (path === undefined) return undefined;
   const text = files.read(path);
-  if (text?.includes('-----BEGIN CERTIFICATE-----') === true) return text;
-  const problem = text === undefined ? 'cannot be read' : 'holds no PEM certificate';
+  let problem = 'cannot be read';
+  if (text !== undefined) {
+    try {
+      const { X509Certificate } = process.getBuiltinModule('node:crypto');
+      void new X509Certificate(text);
+      return text;
+    } catch {
+      problem = 'holds no PEM certificate';
+    }
+  }
   throw new SettingsError([`PROBE_CA_FILE is ${JSON.stringify(path)}: the file ${problem}`]);
 }
 

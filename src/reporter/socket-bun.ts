@@ -69,23 +69,27 @@ class BunConnection implements Socket {
       // What the system refuses at once comes before `connect` has returned.
       connectError: (_, error) => queueMicrotask(() => this.refused(error)),
     };
+    const options = {
+      hostname: address,
+      port,
+      ...(tls === undefined
+        ? {}
+        : {
+            tls: {
+              serverName: tls.serverName,
+              rejectUnauthorized: tls.verify,
+              ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            },
+          }),
+      socket,
+    };
     // Failures come twice, by `connectError` and by the promise; `close` takes the first alone.
-    bun
-      .connect({
-        hostname: address,
-        port,
-        ...(tls === undefined
-          ? {}
-          : {
-              tls: {
-                serverName: tls.serverName,
-                rejectUnauthorized: tls.verify,
-                ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-              },
-            }),
-        socket,
-      })
-      .catch((error: unknown) => this.refused(error));
+    try {
+      bun.connect(options).catch((error: unknown) => this.refused(error));
+    } catch (error) {
+      // Authorities that are none are refused before there is a promise.
+      queueMicrotask(() => this.refused(error));
+    }
   }
 
   write(text: string): void {

@@ -1,5 +1,5 @@
 /** The built reporter against real local targets that fail in every way a target can. No API server: the termination message tells. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { CertificateAuthority } from '../../tools/control-plane/certificates.js';
@@ -361,6 +361,33 @@ describe.each(reporterBuilds())('the reporter ($name)', (build) => {
       const { code, report } = await run(settings);
       expect([code, report.state, report.attempts]).toEqual([1, 'ConfigError', 0]);
       expect(report.lastError?.message).toMatch(/PROBE_TARGET.*redis.*PROBE_TIMEOUT is "0".*PROBE_INTERVAL is "5y"/s);
+    });
+
+    const brokenCertificate = '-----BEGIN CERTIFICATE-----\nbm9wZQ==\n-----END CERTIFICATE-----\n';
+
+    it('at once with status 1 where PROBE_CA_FILE holds no certificate', async () => {
+      const path = join(sandbox.folder, 'ca.pem');
+      writeFileSync(path, brokenCertificate);
+      const { code, report } = await run({ PROBE_TARGET: 'https://127.0.0.1:1/', PROBE_CA_FILE: path });
+      expect([code, report.state]).toEqual([1, 'ConfigError']);
+      expect(report.lastError?.message).toBe(`PROBE_CA_FILE is "${path}": the file holds no PEM certificate`);
+    });
+
+    it('with its measurement kept where the authorities of the API server are none', async () => {
+      const { port } = keep(await tcpTarget());
+      const account = join(sandbox.folder, 'service-account');
+      mkdirSync(account);
+      writeFileSync(join(account, 'token'), 'token');
+      writeFileSync(join(account, 'namespace'), 'default');
+      writeFileSync(join(account, 'ca.crt'), brokenCertificate);
+      const { code, report } = await run({
+        PROBE_TARGET: `127.0.0.1:${port}`,
+        KUBERNETES_SERVICE_HOST: '127.0.0.1',
+        KUBERNETES_SERVICE_PORT: String(port),
+        API_TIMEOUT: '100ms',
+        REPORT_TIMEOUT: '300ms',
+      });
+      expect([code, report.state]).toEqual([0, 'Ready']);
     });
 
     it('with status 0 on timeout unless ON_TIMEOUT=fail', async () => {
