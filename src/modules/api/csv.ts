@@ -4,6 +4,12 @@
  */
 import type { ResultRecord } from './result-record.schema.js';
 
+/**
+ * Where a spreadsheet may begin a formula: at the start of a text, and behind what some take for the end of a cell whatever the
+ * quotes say, such as the semicolon in countries with a decimal comma.
+ */
+const FORMULA = /^(?=[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20])|(?<=[;\t\r\n])(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/g;
+
 type Cell = string | number | null | undefined;
 
 const COLUMNS: readonly (readonly [string, (record: ResultRecord) => Cell])[] = [
@@ -42,7 +48,7 @@ export function csvLine(record: ResultRecord): string {
 export function csvCell(value: Cell): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number') return String(value);
-  const harmless = /^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/.test(value) ? `'${value}` : value;
+  const harmless = value.replace(FORMULA, "'");
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 

@@ -137,7 +137,8 @@ describe('streams', () => {
   });
 
   it('defuses what a spreadsheet would run, and leaves numbers alone', () => {
-    expect(['=1', '+1', '-1', '@x', '\tx', '\rx', '\nx', '＝1', 'x=1', -1, null, 'a"b'].map(csvCell)).toEqual([
+    const cells = ['=1', '+1', '-1', '@x', '\tx', '\rx', '\nx', '＝1', 'x=1', 'x;=1;-2; y', 'x\r\n@y', -1, null, 'a"b'];
+    expect(cells.map(csvCell)).toEqual([
       "'=1",
       "'+1",
       "'-1",
@@ -147,6 +148,8 @@ describe('streams', () => {
       '"\'\nx"',
       "'＝1",
       'x=1',
+      "x;'=1;'-2; y",
+      '"x\r\n\'@y"',
       '-1',
       '',
       '"a""b"',
