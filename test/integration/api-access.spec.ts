@@ -133,6 +133,16 @@ describe('a token', () => {
     expect(hidden.json<ProblemDocument>().detail.replace('uid-b', 'uid-x')).toBe(absent.json<ProblemDocument>().detail);
   });
 
+  it('is told to come back for a single result before the caches are filled, not that it is not there', async () => {
+    delegated.model.synced = false;
+    try {
+      expect((await ask(delegated, '/api/v1/results/uid-unseen', bearer(reader))).status).toBe(503);
+      expect((await ask(delegated, '/api/v1/results/uid-unseen', { host: 'api.example' })).status).toBe(401);
+    } finally {
+      delegated.model.synced = true;
+    }
+  });
+
   it('with the right in all namespaces sees all', async () => {
     const token = await createToken('everywhere');
     const response = await ask(delegated, '/api/v1/results', bearer(token));

@@ -29,6 +29,8 @@ export class AccessGuard implements CanActivate {
     if (caller === undefined) return true;
     const { uid } = (request.params ?? {}) as { uid?: string };
     if (uid !== undefined) {
+      // Of a result that isn't known yet nobody can say whose it is, nor that it isn't there: the next guard says so.
+      if (!this.model.synced) return true;
       const namespace = this.model.index.get(uid)?.namespace;
       if (namespace !== undefined && (await this.access.may(caller, [list(namespace)]))) return true;
       throw notFound(request);

@@ -14,6 +14,8 @@ import { ReviewCache } from './review-cache.js';
 
 /** Reviews under way at most: who sends tokens at random burdens the API server no further, and is told to come back. */
 const MAX_UNDER_WAY = 50;
+/** Reviews for one question at once: who names many namespaces leaves room for others, and isn't refused for their number. */
+const REVIEWS_OF_ONE = 10;
 /** Characters of a token; those of Kubernetes have about a thousand. */
 const MAX_TOKEN = 8192;
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
@@ -76,14 +78,15 @@ export class AccessService implements OnApplicationBootstrap {
    */
   async may(caller: Caller | undefined, requests: readonly AccessRequest[]): Promise<boolean> {
     if (caller === undefined) return true;
-    const verdicts = await Promise.all(
-      requests.map((request) =>
-        this.#ask(this.#verdicts, hash(JSON.stringify([caller, request])), () =>
-          this.reviewer.authorize(caller, request),
-        ),
-      ),
-    );
-    return verdicts.every(Boolean);
+    const ask = (request: AccessRequest): Promise<boolean> =>
+      this.#ask(this.#verdicts, hash(JSON.stringify([caller, request])), () =>
+        this.reviewer.authorize(caller, request),
+      );
+    for (let i = 0; i < requests.length; i += REVIEWS_OF_ONE) {
+      const verdicts = await Promise.all(requests.slice(i, i + REVIEWS_OF_ONE).map(ask));
+      if (!verdicts.every(Boolean)) return false;
+    }
+    return true;
   }
 
   async #ask<T>(cache: ReviewCache<T>, key: string, ask: () => Promise<T>): Promise<T> {

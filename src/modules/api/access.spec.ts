@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { FakeClock } from '../../../test/support/fake-clock.js';
 import { AccessReviewer } from './access-reviewer.js';
+import type { AccessRequest } from './access-reviewer.js';
 import { AccessService } from './access.service.js';
 import { cameThroughPortForward } from '../kube/port-forward.js';
 import { ALLOW_MS, DENY_MS, ReviewCache } from './review-cache.js';
@@ -80,6 +81,33 @@ describe('what is remembered of a caller', () => {
     expect(cache.size).toBe(3);
     expect(cache.underWay).toBe(0);
   });
+});
+
+it('is asked about every namespace of a long question, a few at a time', async () => {
+  let underWay = 0;
+  let most = 0;
+  class Reviewer extends AccessReviewer {
+    authenticate(): Promise<undefined> {
+      return Promise.resolve(undefined);
+    }
+    async authorize(_: unknown, request: AccessRequest): Promise<boolean> {
+      most = Math.max(most, ++underWay);
+      await Promise.resolve();
+      underWay--;
+      return !('namespace' in request && request.namespace === 'n99');
+    }
+  }
+  const service = new AccessService(new Reviewer(), 'delegated', new FakeClock());
+  const may = (namespaces: number): Promise<boolean> => {
+    const requests = Array.from({ length: namespaces }, (_, i) => ({
+      group: 'datapath.observer',
+      resource: 'datapathresults',
+      verb: 'list',
+      namespace: `n${String(i)}`,
+    }));
+    return service.may({ username: 'team' }, requests);
+  };
+  expect([await may(99), await may(100), most]).toEqual([true, false, 10]);
 });
 
 describe('tokens at random', () => {
