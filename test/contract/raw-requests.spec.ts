@@ -45,6 +45,7 @@ describe('a request', () => {
     ['with a NUL in a header', `GET /api/v1/results HTTP/1.1\r\n${CLOSE}X-A: a\0b\r\n\r\n`, 400],
     ['with bytes beyond ASCII in its query', `GET /api/v1/results?run=\xe9 HTTP/1.1\r\n${CLOSE}\r\n`, 400],
     ['with a bare carriage return', `GET /api/v1/results HTTP/1.1\rHost: x\r\n\r\n`, 400],
+    ['with two hosts', `GET /api/v1/results HTTP/1.1\r\n${CLOSE}Host: evil.example\r\n\r\n`, 400],
     ['with two lengths', `GET /api/v1/results HTTP/1.1\r\n${CLOSE}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400],
     [
       'with a length and chunks',

@@ -80,6 +80,10 @@ function refuse(request: FastifyRequest, routes: RouteTable): Problem | undefine
   if (request.url.length > MAX_URL_LENGTH) {
     return new Problem('uri-too-long', `The address has more than ${String(MAX_URL_LENGTH)} characters`);
   }
+  // Node takes the first of several; who stands in front may have looked at another (RFC 9112 section 3.2).
+  if (request.raw.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length > 1) {
+    return new Problem('bad-request', 'The header Host is given more than once', { headers: { connection: 'close' } });
+  }
   if (request.is404) {
     const methods = routes.methodsOf(request.url.split('?', 1)[0] as string);
     if (methods.length === 0) return notFound(request);
