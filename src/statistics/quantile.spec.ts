@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { elementOfTwo, nearestRank, quantile, quantileName } from './quantile.js';
+import { elementOfTwo, nearestRank, quantile } from './quantile.js';
 
 describe('nearest rank', () => {
   it('is the smallest value that at least q of the sample does not exceed', () => {
@@ -29,6 +29,11 @@ describe('nearest rank', () => {
     for (let n = 1; n <= 3000; n++) expect(nearestRank(n, 0.99)).toBe(Math.ceil((n * 99) / 100) - 1);
   });
 
+  it('is not one too low where n·q is a millionth above a whole number', () => {
+    // 100,003 · 0.766667 = 76,669.000001
+    expect(nearestRank(100_003, 0.766667)).toBe(76_669);
+  });
+
   it('is a[ceil(n·q)−1] of the scalability tests', () => {
     const sorted = Array.from({ length: 10 }, (_, i) => (i + 1) * 10);
     expect([0.5, 0.9, 0.99].map((q) => quantile(sorted, q))).toEqual([50, 90, 100]);
@@ -54,6 +59,8 @@ describe('a sample with elements beyond it', () => {
     expect(quantile([1, 2, 3], 0.99, 'nearest-rank', 1)).toBeNull();
     expect(quantile([1, 2, 3], 0.9, 'linear', 1)).toBeNull();
     expect(quantile([], 0.5, 'nearest-rank', 2)).toBeNull();
+    // (101 − 1) · 0.07 is the whole number 7, the rank of the last value, although floats overshoot it.
+    expect(quantile([1, 2, 3, 4, 5, 6, 7, 8], 0.07, 'linear', 93)).toBe(8);
   });
 
   it('has no quantile when it is empty', () => {
@@ -70,16 +77,4 @@ it('finds the element of a rank in two lists without merging them', () => {
       expect(all.map((_, rank) => elementOfTwo(a, b, rank))).toEqual(all);
     }),
   );
-});
-
-it('names quantiles', () => {
-  expect([0.5, 0.9, 0.95, 0.99, 0.999, 1, 0].map(quantileName)).toEqual([
-    'p50',
-    'p90',
-    'p95',
-    'p99',
-    'p999',
-    'p100',
-    'p00',
-  ]);
 });

@@ -11,11 +11,17 @@ export type QuantileMethod = (typeof QUANTILE_METHODS)[number];
 
 /** The 0-based rank of quantile `q` in a sample of `n`, for the rules that name one element. */
 export function nearestRank(n: number, q: number): number {
-  // n·q of decimal fractions may come out a hair above the whole number it stands for (0.07 · 100 = 7.000000000000001).
-  const exact = n * q;
-  const rounded = Math.round(exact);
-  const rank = Math.abs(exact - rounded) <= 1e-9 * Math.max(1, rounded) ? rounded : Math.ceil(exact);
-  return Math.min(n - 1, Math.max(0, rank - 1));
+  return Math.min(n - 1, Math.max(0, Math.ceil(share(n, q)) - 1));
+}
+
+/**
+ * n·q. That of a decimal fraction may come out a hair beside the whole number it stands for (0.07 · 100 = 7.000000000000001), by the
+ * rounding of q and of the product; a product of six decimal digits that stands for no whole number is much further from one.
+ */
+function share(n: number, q: number): number {
+  const product = n * q;
+  const rounded = Math.round(product);
+  return Math.abs(product - rounded) <= 4 * Number.EPSILON * rounded ? rounded : product;
 }
 
 /**
@@ -46,7 +52,7 @@ export function quantileAt(
       return rank < n ? at(rank) : null;
     }
     case 'linear': {
-      const position = (total - 1) * q;
+      const position = share(total - 1, q);
       const lower = Math.floor(position);
       const upper = Math.ceil(position);
       if (upper >= n) return null;
@@ -87,11 +93,4 @@ export function elementOfTwo(a: ArrayLike<number>, b: ArrayLike<number>, rank: n
   const left = low < a.length ? (a[low] as number) : Infinity;
   const right = rank - low < b.length ? (b[rank - low] as number) : Infinity;
   return Math.min(left, right);
-}
-
-/** The name of a quantile in answers: 0.5 is `p50`, 0.99 `p99`, 0.999 `p999`, 0.9999 `p9999`, 1 `p100`. */
-export function quantileName(q: number): string {
-  if (q >= 1) return 'p100';
-  const digits = q.toFixed(6).slice(2).replace(/0+$/, '');
-  return `p${digits.padEnd(2, '0')}`;
 }
