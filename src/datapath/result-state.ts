@@ -15,7 +15,7 @@ export interface Milestone {
   readonly name: MilestoneName;
   readonly at: Instant;
   readonly source: MilestoneSource;
-  /** The step lay within this many milliseconds after `at`: 1000 for what Kubernetes truncates to a second. */
+  /** The step lay within this many milliseconds after `at`, 1000 for what Kubernetes truncates to a second; of a receipt, before it. */
   readonly resolutionMs: number;
 }
 

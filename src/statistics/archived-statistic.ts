@@ -7,7 +7,7 @@ import type { QuantileSketch } from './quantile-sketch.js';
 import type { RunFigures } from './run-figures.js';
 import type { StatisticAnswer } from './statistic.js';
 
-/** What Kubernetes truncates to the second makes a value up to this much too large, milliseconds. */
+/** A creation lies in the second that Kubernetes names: the bound of what is known of each in an archive, milliseconds. */
 const SECOND_MS = 1000;
 
 /** Counts, extremes and mean are exact; quantiles, standard deviation and histogram come from the sketch. */
@@ -19,6 +19,7 @@ export function archivedStatistic(
   const numbers = figures.metrics[metric];
   const { pods, outcomes } = figures;
   const over = OUTCOMES.reduce((sum, outcome) => sum + outcomes[outcome], 0);
+  const sinceCreation = metric !== 'datapathDelay';
   if (over !== pods) throw new RangeError(`a run of ${pods} results has ${over} outcomes`);
   return {
     measured: numbers.measured,
@@ -35,7 +36,8 @@ export function archivedStatistic(
     stddev: numbers.meanMs === null ? null : deviation(numbers.sketch()),
     histogram: histogramOf(numbers.sketch()),
     failureClasses: figures.failureClasses,
-    uncertaintyMs: numbers.uncertain > 0 && metric !== 'datapathDelay' ? SECOND_MS : 0,
+    tooLargeMs: sinceCreation && numbers.uncertain > 0 ? SECOND_MS : 0,
+    tooSmallMs: sinceCreation && numbers.uncertain < numbers.measured ? SECOND_MS : 0,
     skewed: figures.skew.results,
   };
 }

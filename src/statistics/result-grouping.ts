@@ -38,7 +38,10 @@ export function groupResults(table: ResultTable, marks: Uint8Array, groupBy: Gro
   const largest = new TopK<number>(MAX_GROUPS, (a, b) => {
     const bySize = (counts[b] as number) - (counts[a] as number);
     if (bySize !== 0) return bySize;
-    return (text(a) ?? '') < (text(b) ?? '') ? -1 : 1;
+    const [keyA, keyB] = [text(a), text(b)];
+    // A label may be there and empty: that is another group than those that lack it.
+    if (keyA === undefined || keyB === undefined) return keyA === keyB ? 0 : keyA === undefined ? -1 : 1;
+    return keyA < keyB ? -1 : keyA === keyB ? 0 : 1;
   });
   for (let value = 0; value < valueLimit; value++) {
     if (counts[value] === 0) continue;

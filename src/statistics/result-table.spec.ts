@@ -180,6 +180,10 @@ function naive(states: readonly ResultState[], metric: Metric, method: (typeof Q
     ),
   ].toSorted((a, b) => a - b);
   const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  const uncertaintyOf = (source: ResultState['creationSource']): number => {
+    const dated = states.filter((s) => s.creationSource === source && metricOf(s, metric) !== undefined);
+    return metric === 'datapathDelay' ? 0 : Math.max(0, ...dated.map((s) => s.uncertaintyMs));
+  };
   const classes: Record<string, number> = {};
   for (const s of states) if (s.failure !== undefined) classes[s.failure.class] = (classes[s.failure.class] ?? 0) + 1;
   return {
@@ -204,7 +208,8 @@ function naive(states: readonly ResultState[], metric: Metric, method: (typeof Q
             0,
           ) as unknown as number),
     failureClasses: classes,
-    uncertaintyMs: Math.max(0, ...states.filter((s) => metricOf(s, metric) !== undefined).map((s) => s.uncertaintyMs)),
+    tooLargeMs: uncertaintyOf('CreationTimestamp'),
+    tooSmallMs: uncertaintyOf('WatchReceipt'),
     skewed: states.filter((s) => s.clockSkew !== undefined).length,
   };
 }

@@ -2,8 +2,8 @@
  * The statistic of one metric over the results that a filter accepts, whole or in groups. Exact: every percentile comes from all
  * values, and nothing is estimated.
  */
-import { FAILURE_CLASSES, OUTCOMES } from '../datapath/vocabulary.js';
-import type { FailureClass, Metric, Outcome } from '../datapath/vocabulary.js';
+import { CREATION_SOURCES, FAILURE_CLASSES, OUTCOMES } from '../datapath/vocabulary.js';
+import type { CreationSource, FailureClass, Metric, Outcome } from '../datapath/vocabulary.js';
 import { histogram } from './histogram.js';
 import type { HistogramBucket } from './histogram.js';
 import { elementOfTwo, quantileAt } from './quantile.js';
@@ -45,8 +45,10 @@ export interface Statistic {
   /** Of the population: divided by n. */
   readonly stddev: number | null;
   readonly failureClasses: Readonly<Partial<Record<FailureClass, number>>>;
-  /** The largest uncertainty of a value among them. */
-  readonly uncertaintyMs: number;
+  /** By how much a value may be too large at most: a creation that is known to the second may lie that much later. */
+  readonly tooLargeMs: number;
+  /** By how much a value may be too small at most: a creation that was seen live may lie that much earlier. */
+  readonly tooSmallMs: number;
   /** How many of them come from a node whose clock is off. */
   readonly skewed: number;
 }
@@ -144,6 +146,7 @@ interface Tally {
   readonly kinds: Int32Array;
   readonly outcomes: Int32Array;
   readonly classes: Int32Array;
+  /** The largest of those with a value, for each source of the creation. */
   readonly uncertainty: Float64Array;
   readonly skewed: Int32Array;
   /** The slots of those that wait for a value. */
@@ -192,9 +195,14 @@ function describe(
     censored: quantiles.map((q) => quantileAt(rankWithAges, open, q, method, failed)),
     ...moments(sorted),
     failureClasses: failureRecord(tally.classes, group),
-    uncertaintyMs: tally.uncertainty[group] as number,
+    tooLargeMs: uncertaintyOf(tally, group, 'CreationTimestamp'),
+    tooSmallMs: uncertaintyOf(tally, group, 'WatchReceipt'),
     skewed: tally.skewed[group] as number,
   };
+}
+
+function uncertaintyOf({ uncertainty }: Tally, group: number, source: CreationSource): number {
+  return uncertainty[group * CREATION_SOURCES.length + CREATION_SOURCES.indexOf(source)] as number;
 }
 
 function tallyGroups(
@@ -210,7 +218,9 @@ function tallyGroups(
   const counts = new Int32Array(groups * width);
   const classWidth = CLASSES;
   const classes = new Int32Array(groups * classWidth);
-  const uncertainty = new Float64Array(groups);
+  const uncertainty = new Float64Array(groups * CREATION_SOURCES.length);
+  // A delay doesn't begin with the creation.
+  const sinceCreation = metric !== 'datapathDelay';
   const skewed = new Int32Array(groups);
   let waiting = 0;
   for (let slot = 0; slot < marks.length; slot++) {
@@ -226,9 +236,12 @@ function tallyGroups(
     counts[at] = (counts[at] as number) + 1;
     const failure = failureClasses[slot] as number;
     if (failure !== 0) classes[group * classWidth + failure] = (classes[group * classWidth + failure] as number) + 1;
-    if (((flags[slot] as number) & 1) === 1) skewed[group] = (skewed[group] as number) + 1;
-    if (measured && (uncertaintyMs[slot] as number) > (uncertainty[group] as number)) {
-      uncertainty[group] = uncertaintyMs[slot] as number;
+    const flag = flags[slot] as number;
+    if ((flag & 1) === 1) skewed[group] = (skewed[group] as number) + 1;
+    if (measured && sinceCreation) {
+      const ofSource = group * CREATION_SOURCES.length + (flag >> 1);
+      const largest = uncertainty[ofSource] as number;
+      if ((uncertaintyMs[slot] as number) > largest) uncertainty[ofSource] = uncertaintyMs[slot] as number;
     }
   }
 

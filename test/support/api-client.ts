@@ -105,7 +105,7 @@ export interface Result {
   readonly timeToStartMs: number | null;
   readonly timeToDatapathReadyMs: number | null;
   readonly datapathDelayMs: number | null;
-  /** How much too large the two times since creation may be */
+  /** By how much the two times since creation may be off: too large with CreationTimestamp, too small with WatchReceipt */
   readonly uncertaintyMs: number;
   readonly failure?: {
     readonly class:
@@ -168,7 +168,7 @@ export interface ResultDetail {
   readonly timeToStartMs: number | null;
   readonly timeToDatapathReadyMs: number | null;
   readonly datapathDelayMs: number | null;
-  /** How much too large the two times since creation may be */
+  /** By how much the two times since creation may be off: too large with CreationTimestamp, too small with WatchReceipt */
   readonly uncertaintyMs: number;
   readonly failure?: {
     readonly class:
@@ -479,7 +479,7 @@ export interface Statistic {
   readonly worstPods: readonly WorstPod[];
   /** By namespace and name */
   readonly failedPods: readonly PodName[];
-  /** How much larger than shown a creation instant makes a value at most */
+  /** By how much a value may be off at most, because of the creation instant: too large where Kubernetes dated it, too small where it was seen live */
   readonly uncertaintyMs: number;
   readonly method: 'nearest-rank' | 'linear' | 'legacy';
   /** The namespaces asked for, separated by commas; empty for all */
@@ -581,7 +581,7 @@ export interface TimelineStep {
   readonly at: string;
   /** Where the instant was read */
   readonly source: string;
-  /** The step lay within this many milliseconds after its instant */
+  /** The step lay within this many milliseconds after its instant; with the source WatchReceipt, before it */
   readonly resolutionMs: number;
   readonly sinceCreatedMs: number;
   /** Since the step before it in time; null for the first */

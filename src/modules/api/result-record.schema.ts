@@ -36,7 +36,9 @@ export const ResultRecord = z
     timeToStartMs: milliseconds.nullable(),
     timeToDatapathReadyMs: milliseconds.nullable(),
     datapathDelayMs: milliseconds.nullable(),
-    uncertaintyMs: count.describe('How much too large the two times since creation may be'),
+    uncertaintyMs: count.describe(
+      'By how much the two times since creation may be off: too large with CreationTimestamp, too small with WatchReceipt',
+    ),
     failure: z.object({ class: z.enum(FAILURE_CLASSES), message: z.string() }).optional(),
     probe: z
       .object({
@@ -65,7 +67,9 @@ export const TimelineStep = z
     name: z.enum(MILESTONE_NAMES),
     at: dateTime,
     source: z.string().describe('Where the instant was read'),
-    resolutionMs: count.describe('The step lay within this many milliseconds after its instant'),
+    resolutionMs: count.describe(
+      'The step lay within this many milliseconds after its instant; with the source WatchReceipt, before it',
+    ),
     sinceCreatedMs: milliseconds,
     sincePreviousMs: milliseconds.nullable().describe('Since the step before it in time; null for the first'),
   })

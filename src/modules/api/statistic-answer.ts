@@ -71,7 +71,7 @@ export function statisticAnswer(table: ResultTable, request: StatisticRequest): 
       archive === undefined
         ? failed
         : [...failed, ...archive.failed.map(keptFailedPod)].toSorted(byName).slice(0, topN),
-    uncertaintyMs: whole.uncertaintyMs,
+    uncertaintyMs: Math.max(whole.tooLargeMs, whole.tooSmallMs),
     method: archive === undefined ? method : 'nearest-rank',
     namespace: (filter.namespaces ?? []).join(','),
     selector: filter.selector === undefined ? '' : formatSelector(filter.selector),
@@ -188,7 +188,7 @@ function keptWorstPod({ createdAt, valueMs, ...pod }: KeptPod, metric: Metric): 
 }
 
 function warningsOf(whole: Statistic, method: QuantileMethod, groupsHidden: number): string[] {
-  const { measured, failed, pending, aborted, unmeasured, uncertaintyMs, skewed } = whole;
+  const { measured, failed, pending, aborted, unmeasured, tooLargeMs, tooSmallMs, skewed } = whole;
   const warnings: string[] = [];
   const total = measured + failed + pending + aborted + unmeasured;
   if (total === 0) warnings.push('No result matches.');
@@ -207,9 +207,14 @@ function warningsOf(whole: Statistic, method: QuantileMethod, groupsHidden: numb
     );
   }
   if (unmeasured > 0) warnings.push(`${counted(unmeasured, 'ready Pod')} didn't report this value.`);
-  if (uncertaintyMs > 0) {
+  if (tooLargeMs > 0) {
     warnings.push(
-      `Some values may be up to ${String(uncertaintyMs)} ms too large: Kubernetes dates a Pod's creation to the second.`,
+      `Some values may be up to ${String(tooLargeMs)} ms too large: Kubernetes dates a Pod's creation to the second.`,
+    );
+  }
+  if (tooSmallMs > 0) {
+    warnings.push(
+      `Some values may be up to ${String(tooSmallMs)} ms too small: a creation seen live is dated by the arrival of its event.`,
     );
   }
   if (skewed > 0) warnings.push(`${counted(skewed, 'result')} came from a node whose clock is off.`);

@@ -80,7 +80,9 @@ export const StatisticAnswer = z
     histogram: z.array(HistogramBucket),
     worstPods: z.array(WorstPod).describe('Largest value first, ties by namespace and name'),
     failedPods: z.array(PodName).describe('By namespace and name'),
-    uncertaintyMs: count.describe('How much larger than shown a creation instant makes a value at most'),
+    uncertaintyMs: count.describe(
+      'By how much a value may be off at most, because of the creation instant: too large where Kubernetes dated it, too small where it was seen live',
+    ),
     method: z.enum(QUANTILE_METHODS),
     namespace: z.string().describe('The namespaces asked for, separated by commas; empty for all'),
     selector: z.string().describe('The label selector in canonical form'),

@@ -80,6 +80,29 @@ describe('a statistic', () => {
     expect(answer).toMatchObject({ count: 1, p50: 1, namespace: 'perf', selector: 'app=web,tier' });
   });
 
+  it('says in which direction a creation makes values uncertain, and that a delay has none', async () => {
+    api.model.index.put(readyResult('seen', 1, 2, { creationSource: 'WatchReceipt', uncertaintyMs: 40 }));
+    const warnings = async (metric: string): Promise<string> =>
+      (await api.get(`/api/v1/${metric}`)).json<StatisticAnswer>().warnings.join();
+    expect(await warnings('time-to-start')).toContain('up to 40 ms too small');
+    expect(await warnings('time-to-start')).not.toContain('too large');
+    api.model.index.put(readyResult('listed', 1, 2, { creationSource: 'CreationTimestamp', uncertaintyMs: 1000 }));
+    expect(await warnings('time-to-datapath-ready')).toContain('up to 1000 ms too large');
+    expect(await warnings('datapath-delay')).not.toMatch(/too (?:small|large)/);
+    const delay = (await api.get('/api/v1/datapath-delay')).json<StatisticAnswer>();
+    expect([delay.count, delay.uncertaintyMs]).toEqual([2, 0]);
+  });
+
+  it('tells a label that is empty from one that is missing', async () => {
+    api.model.index.put(readyResult('a', 1, 2, { labels: { tier: '' } }));
+    api.model.index.put(readyResult('b', 3, 4, { labels: {} }));
+    const answer = (await api.get('/api/v1/time-to-start?groupBy=label:tier')).json<StatisticAnswer>();
+    expect(answer.groups?.map(({ key, p50 }) => [key, p50])).toEqual([
+      [null, 3],
+      ['', 1],
+    ]);
+  });
+
   it('groups', async () => {
     api.model.index.put(readyResult('a', 1, 2, { nodeName: 'n1' }));
     api.model.index.put(readyResult('b', 3, 4, { nodeName: 'n1' }));

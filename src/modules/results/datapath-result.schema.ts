@@ -75,7 +75,7 @@ const milestone = z.object({
     'Where the instant was read; without it, in a condition of the Pod.',
   ).exactOptional(),
   resolutionMs: milliseconds(
-    'The step was taken within this many milliseconds after `at`; without it, 1000 for a condition or a creationTimestamp, else 0.',
+    'The step was taken within this many milliseconds after `at` (before it, for a WatchReceipt); without it, 1000 for a condition or a creationTimestamp, else 0.',
   ).exactOptional(),
 });
 
