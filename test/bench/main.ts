@@ -72,7 +72,7 @@ async function measurePods(name: string, program: string | undefined): Promise<v
       await benchQuery(subject, pods, 5, figures);
     }
     if (wants('clients')) await benchClients(client, subject, pods, figures, say);
-    if (wants('visible')) await benchVisible(client, subject, figures, say);
+    if (wants('visible')) await benchVisible(client, plane.kubeconfig, subject, figures, say);
   } finally {
     await subject.stop();
     client.close();
