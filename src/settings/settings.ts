@@ -132,7 +132,7 @@ export const DEFINITIONS = {
     env: 'MAX_CONCURRENT_RECONCILES',
     fallback: '32',
     value: 'N',
-    help: 'results that are written at the same time, 1 to 1000',
+    help: 'most results that are written at the same time, 1 to 1000; fewer while the API server is slow',
     schema: whole(1, 1000),
   },
   'api-bind-address': {

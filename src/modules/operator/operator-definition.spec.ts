@@ -137,6 +137,11 @@ describe('readDefinition', () => {
       'whole number from 1, not 0',
     ],
     [
+      'no workers at times',
+      () => declare({ name: 'a', resource: WIDGETS, leastConcurrentReconciles: 0 }),
+      'leastConcurrentReconciles must be a whole number from 1, not 0',
+    ],
+    [
       'no time',
       () => declare({ name: 'a', resource: WIDGETS, reconcileTimeoutMs: 0 }),
       'reconcileTimeoutMs must be more than 0 ms',

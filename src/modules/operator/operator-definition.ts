@@ -143,6 +143,10 @@ function check({ instance, options, handlers }: OperatorDefinition): void {
       `${where}: maxConcurrentReconciles must be a whole number from 1, not ${options.maxConcurrentReconciles}`,
     );
   }
+  const least = options.leastConcurrentReconciles ?? 1;
+  if (!Number.isInteger(least) || least < 1) {
+    throw new OperatorStartError(`${where}: leastConcurrentReconciles must be a whole number from 1, not ${least}`);
+  }
   for (const name of ['reconcileTimeoutMs', 'ownWriteWaitMs'] as const) {
     if (!isDelay(options[name]) || options[name] === 0)
       throw new OperatorStartError(`${where}: ${name} must be more than 0 ms, not ${options[name]}`);

@@ -83,6 +83,11 @@ export interface OperatorOptions extends Selection {
   readonly moreKeys?: (() => Iterable<string>) | undefined;
   /** Keys that run at once. Default 4: enough to hide the API server's latency, small beside its flow control. */
   readonly maxConcurrentReconciles?: number | undefined;
+  /**
+   * So few keys run at once while runs take several times as long as the quickest of the last minutes: what the operator writes then gives way to what
+   * its users write. Default: as many as ever. For an operator whose runs wait for the API server alone.
+   */
+  readonly leastConcurrentReconciles?: number | undefined;
   /** After so long a run's signal is aborted. Default 60,000: the API server's own limit for a request. */
   readonly reconcileTimeoutMs?: number | undefined;
   /** How long a key waits at most until the cache holds its own last write. Default 5,000: a watch is rarely later, and a version may never come. */

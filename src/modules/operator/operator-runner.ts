@@ -82,6 +82,7 @@ export class OperatorRunner extends BaseOperator {
         reconcile,
         holdMs: (key) => this.#hold(key),
         maxConcurrentReconciles: options.maxConcurrentReconciles,
+        leastConcurrentReconciles: options.leastConcurrentReconciles,
         reconcileTimeoutMs: options.reconcileTimeoutMs,
         queue: options.queue,
         metrics,

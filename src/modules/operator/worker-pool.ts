@@ -7,6 +7,7 @@ import type { ControllerMetrics } from './operator-metrics.js';
 import { PermanentError, ReconcileAbortedError, ReconcileTimeoutError, TemporaryError } from './operator-errors.js';
 import { ReconcileHistory, type RunOutcome } from './reconcile-history.js';
 import { type ReconcileFunction, type ReconcileOutcome, RunningRequest } from './reconcile-request.js';
+import { RunLimit } from './run-limit.js';
 import { type Lane, type WorkItem, WorkQueue, type WorkQueueSettings } from './work-queue.js';
 
 export interface WorkerPoolOptions {
@@ -16,6 +17,8 @@ export interface WorkerPoolOptions {
   /** Milliseconds for which a key must not run yet, or 0: its cache may be older than its own last write. */
   readonly holdMs?: ((key: string) => number) | undefined;
   readonly maxConcurrentReconciles: number;
+  /** Runs that may be under way however slow the API server is. Default: as many as ever. */
+  readonly leastConcurrentReconciles?: number | undefined;
   /** Milliseconds after which the signal of a run is aborted. */
   readonly reconcileTimeoutMs: number;
   readonly queue?: Partial<WorkQueueSettings> | undefined;
@@ -51,6 +54,7 @@ export class WorkerPool {
   readonly #metrics: ControllerMetrics;
   /** Runs in the order of their start, so that the first is the next to time out. */
   readonly #running = new Set<RunningRequest>();
+  readonly #limit: RunLimit;
   readonly #idleWaiters: (() => void)[] = [];
   #open = false;
   #pumpPlanned = false;
@@ -62,6 +66,10 @@ export class WorkerPool {
     this.#options = options;
     this.#clock = options.clock;
     this.#metrics = options.metrics;
+    this.#limit = new RunLimit({
+      most: options.maxConcurrentReconciles,
+      least: options.leastConcurrentReconciles,
+    });
     this.queue = new WorkQueue(() => options.clock.monotonicMs(), options.random, options.queue);
     this.history = options.history ?? new ReconcileHistory();
     this.#metrics.observe(this);
@@ -159,7 +167,7 @@ export class WorkerPool {
   /** @param ownUntil until when (monotonic milliseconds) runs may start although others used up the turn */
   #runPump(ownUntil: number): void {
     this.#pumpPlanned = false;
-    while (this.#open && this.#running.size < this.#options.maxConcurrentReconciles) {
+    while (this.#open && this.#running.size < this.#limit.at(this.#clock.monotonicMs())) {
       if (this.queue.depth > 0 && this.#options.budget.spent() && this.#clock.monotonicMs() >= ownUntil) {
         this.#pumpPlanned = true;
         setImmediate(this.#resumePump);
@@ -180,7 +188,7 @@ export class WorkerPool {
   }
 
   #planDue(): void {
-    if (!this.#open || this.#running.size >= this.#options.maxConcurrentReconciles) return;
+    if (!this.#open || this.#running.size >= this.#limit.at(this.#clock.monotonicMs())) return;
     const delay = this.queue.msUntilDue();
     if (delay === undefined) return;
     const dueAt = this.#clock.monotonicMs() + delay;
@@ -198,6 +206,7 @@ export class WorkerPool {
     const run = new RunningRequest(item.key, item.attempt, item.reason, this.#clock.monotonicMs());
     this.#running.add(run);
     this.#metrics.queued(item.waitedMs);
+    this.#limit.started(item.waitedMs, run.startedAt);
     this.#planTimeout();
     let outcome: ReconcileOutcome | Promise<ReconcileOutcome>;
     try {
@@ -210,10 +219,12 @@ export class WorkerPool {
       // Both handlers catch everything themselves.
       void Promise.resolve(outcome).then(
         (result) => {
+          this.#noteDuration(run);
           this.#succeeded(run, item, result);
           this.wake();
         },
         (error: unknown) => {
+          this.#noteDuration(run);
           this.#failed(run, item, error);
           this.wake();
         },
@@ -221,6 +232,11 @@ export class WorkerPool {
     } else {
       this.#succeeded(run, item, outcome);
     }
+  }
+
+  #noteDuration(run: RunningRequest): void {
+    const now = this.#clock.monotonicMs();
+    this.#limit.ended(now - run.startedAt, now);
   }
 
   #succeeded(run: RunningRequest, item: WorkItem, result: ReconcileOutcome): void {

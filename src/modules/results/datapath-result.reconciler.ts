@@ -71,6 +71,8 @@ const MAX_ASK_MS = 300_000;
  * watch brings the other write and runs the key; a shorter time makes each Pod ask again and again while the watch is cut.
  */
 const CACHE_BEHIND_MS = 30_000;
+/** Results that are written at once while the API server is busy: those who make Pods come first, and what is written later is known here meanwhile. */
+const LEAST_WRITES = 4;
 const UID_AT = resultName('').length;
 
 /** What is read and never reconciled: namespaces and runs say whose a Pod is, and owners how many there should be. */
@@ -143,6 +145,7 @@ export class DatapathResultReconciler {
     const { namespaces, labelSelector, project } = podSelection(this.settings);
     return {
       maxConcurrentReconciles: this.settings.maxConcurrentReconciles,
+      leastConcurrentReconciles: LEAST_WRITES,
       moreKeys: () => this.#unstoredKeys(),
       namespaces,
       watches: [
