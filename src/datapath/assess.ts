@@ -12,6 +12,7 @@ import { deletionFailure, failure, pendingCause, presentFailure } from './failur
 import type { ConditionObservation, PodObservation } from './pod-observation.js';
 import { readReported } from './reported.js';
 import type { Reported, ReportedInstant } from './reported.js';
+import type { Mutable } from './mutable.js';
 import { isFinal } from './result-state.js';
 import type { ClockSkew, Failure, Milestone, MilestoneSource, ProbeSummary, ResultState } from './result-state.js';
 import type { MilestoneName, Outcome } from './vocabulary.js';
@@ -72,28 +73,20 @@ export function observe(state: ResultState, pod: PodObservation, at: Instant): R
   const skew = mergeSkew(state, startedAt, datapathReadyAt, notBefore, at);
   const probe = probeOf(reported) ?? state.probe;
   const nodeName = pod.nodeName ?? state.nodeName;
-  const next: ResultState = {
-    namespace: state.namespace,
-    name: state.name,
-    uid: state.uid,
-    ...(state.ownerKind === undefined ? {} : { ownerKind: state.ownerKind }),
-    ...(state.ownerName === undefined ? {} : { ownerName: state.ownerName }),
-    createdAt: state.createdAt,
-    creationSource: state.creationSource,
-    runName: state.runName,
-    labels: sameLabels(state.labels, pod.labels) ? state.labels : pod.labels,
-    outcome,
-    ...(nodeName === undefined ? {} : { nodeName }),
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(datapathReadyAt === undefined ? {} : { datapathReadyAt }),
-    ...(delay === undefined ? {} : { datapathDelayMs: delay }),
-    milestones: mergeMilestones(state.milestones, milestonesOf(state, pod, reported)),
-    ...(probe === undefined ? {} : { probe }),
-    ...(why === undefined ? {} : { failure: why }),
-    uncertaintyMs: state.uncertaintyMs,
-    ...(skew === undefined ? {} : { clockSkew: skew }),
-    restarts: Math.max(state.restarts, pod.reporter?.restartCount ?? 0, reported.report?.restarts ?? 0),
-  };
+  const milestones = mergeMilestones(state.milestones, milestonesOf(state, pod, reported));
+  const labels = sameLabels(state.labels, pod.labels) ? state.labels : pod.labels;
+  const restarts = Math.max(state.restarts, pod.reporter?.restartCount ?? 0, reported.report?.restarts ?? 0);
+  // Assigned one by one: spreading what is there costs several times as much, and this is on the path of every event.
+  const next: Mutable<ResultState> = { ...state, labels, outcome, milestones, restarts };
+  if (nodeName !== undefined) next.nodeName = nodeName;
+  if (startedAt !== undefined) next.startedAt = startedAt;
+  if (datapathReadyAt !== undefined) next.datapathReadyAt = datapathReadyAt;
+  if (delay !== undefined) next.datapathDelayMs = delay;
+  if (probe !== undefined) next.probe = probe;
+  if (why !== undefined) next.failure = why;
+  else if (next.failure !== undefined) delete next.failure;
+  if (skew !== undefined) next.clockSkew = skew;
+  else if (next.clockSkew !== undefined) delete next.clockSkew;
   return sameState(state, next) ? state : next;
 }
 

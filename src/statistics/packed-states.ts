@@ -14,6 +14,7 @@ import type {
   ProbeSummary,
   ResultState,
 } from '../datapath/result-state.js';
+import type { Mutable } from '../datapath/mutable.js';
 import { FAILURE_CLASSES, MILESTONE_NAMES, PROBE_ERROR_KINDS } from '../datapath/vocabulary.js';
 import { Interner } from './interner.js';
 
@@ -60,8 +61,6 @@ export type PackedPart = Pick<
   ResultState,
   'createdAt' | 'startedAt' | 'datapathReadyAt' | 'podDeletedAt' | 'milestones' | 'probe' | 'clockSkew' | 'restarts'
 >;
-
-export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class PackedStates {
   readonly #blocks: Block[] = [];

@@ -10,7 +10,7 @@ import type { CreationSource, FailureClass, Metric, Outcome } from '../datapath/
 import { Interner } from './interner.js';
 import { LabelTable } from './label-table.js';
 import { PackedStates } from './packed-states.js';
-import type { Mutable } from './packed-states.js';
+import type { Mutable } from '../datapath/mutable.js';
 import { SortedSlots } from './sorted-slots.js';
 import type { Sorted } from './sorted-slots.js';
 

@@ -11,6 +11,7 @@ import {
   REPORTER_CONTAINER,
   STARTED_AT,
 } from '../../datapath/annotations.js';
+import type { Mutable } from '../../datapath/mutable.js';
 import type {
   ConditionObservation,
   ContainerObservation,
@@ -86,34 +87,48 @@ export function projectPod(raw: KubeObject): PodObservation {
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   const reporter = kind === undefined ? undefined : statuses.find((one) => one.name === REPORTER_CONTAINER);
   const waiting = statuses.find((one) => one !== reporter && tellsCause(one.state?.waiting?.reason));
-  return {
+  // Assigned one by one: spreading what is there costs several times as much, and this is on the path of every event.
+  const projected: Mutable<PodObservation> = {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
     uid: metadata.uid ?? '',
     resourceVersion: metadata.resourceVersion ?? '',
     labels: metadata.labels ?? {},
     creationTimestamp: metadata.creationTimestamp ?? '',
-    ...optional('deletionTimestamp', metadata.deletionTimestamp),
-    ...optional('nodeName', spec?.nodeName),
-    ...optional('ownerKind', owner?.kind, MAX_NAME),
-    ...optional('ownerName', owner?.name, MAX_NAME),
-    ...optional('ownerUid', owner?.uid),
     phase: status?.phase ?? 'Unknown',
-    ...optional('reason', status?.reason),
-    ...optional('message', status?.message, MAX_MESSAGE),
     restartPolicy: spec?.restartPolicy ?? 'Always',
-    ...optionalValue('reporterKind', kind),
-    ...optionalValue('reporter', reporter === undefined ? undefined : containerOf(reporter)),
-    ...optionalValue('waiting', waiting === undefined ? undefined : containerOf(waiting)),
-    ...optional('initializing', kind === undefined ? undefined : initializing(pod, reporter)),
-    ...conditionsOf(status?.conditions),
-    ...optionalValue('gate', gateOf(pod)),
-    ...optional('startedAt', annotations?.[STARTED_AT]),
-    ...optional('readyAt', annotations?.[READY_AT]),
-    ...optional('report', annotations?.[REPORT]),
-    ...optional('legacyStartedAt', annotations?.[LEGACY_STARTED_AT]),
-    ...optional('legacyReadyAt', annotations?.[LEGACY_READY_AT]),
   };
+  if (isGiven(metadata.deletionTimestamp)) projected.deletionTimestamp = cut(metadata.deletionTimestamp);
+  if (isGiven(spec?.nodeName)) projected.nodeName = cut(spec.nodeName);
+  if (owner !== undefined) {
+    if (isGiven(owner.kind)) projected.ownerKind = cut(owner.kind, MAX_NAME);
+    if (isGiven(owner.name)) projected.ownerName = cut(owner.name, MAX_NAME);
+    if (isGiven(owner.uid)) projected.ownerUid = cut(owner.uid);
+  }
+  if (isGiven(status?.reason)) projected.reason = cut(status.reason);
+  if (isGiven(status?.message)) projected.message = cut(status.message, MAX_MESSAGE);
+  if (kind !== undefined) {
+    projected.reporterKind = kind;
+    if (reporter !== undefined) projected.reporter = containerOf(reporter);
+    const first = initializing(pod, reporter);
+    if (first !== undefined) projected.initializing = cut(first);
+  }
+  if (waiting !== undefined) projected.waiting = containerOf(waiting);
+  for (const condition of status?.conditions ?? []) {
+    if (!Object.hasOwn(CONDITIONS, condition.type)) continue;
+    projected[CONDITIONS[condition.type as keyof typeof CONDITIONS]] = conditionOf(condition);
+  }
+  const gate = gateOf(pod);
+  if (gate !== undefined) projected.gate = gate;
+  if (annotations === undefined || annotations === null) return projected;
+  const { [STARTED_AT]: startedAt, [READY_AT]: readyAt, [REPORT]: report } = annotations;
+  if (isGiven(startedAt)) projected.startedAt = cut(startedAt);
+  if (isGiven(readyAt)) projected.readyAt = cut(readyAt);
+  if (isGiven(report)) projected.report = cut(report);
+  const { [LEGACY_STARTED_AT]: legacyStartedAt, [LEGACY_READY_AT]: legacyReadyAt } = annotations;
+  if (isGiven(legacyStartedAt)) projected.legacyStartedAt = cut(legacyStartedAt);
+  if (isGiven(legacyReadyAt)) projected.legacyReadyAt = cut(legacyReadyAt);
+  return projected;
 }
 
 /**
@@ -199,17 +214,6 @@ const CONDITIONS = {
   DisruptionTarget: 'disruption',
 } as const;
 
-function conditionsOf(
-  conditions: readonly Condition[] | undefined,
-): Partial<Record<(typeof CONDITIONS)[keyof typeof CONDITIONS], ConditionObservation>> {
-  const result: Partial<Record<(typeof CONDITIONS)[keyof typeof CONDITIONS], ConditionObservation>> = {};
-  for (const condition of conditions ?? []) {
-    if (!Object.hasOwn(CONDITIONS, condition.type)) continue;
-    result[CONDITIONS[condition.type as keyof typeof CONDITIONS]] = conditionOf(condition);
-  }
-  return result;
-}
-
 function conditionOf(condition: Condition): ConditionObservation {
   const status = condition.status === 'True';
   // What went well needs no words; what didn't keeps its evidence.
@@ -237,10 +241,18 @@ function optional<K extends string>(
   text: string | undefined,
   limit = MAX_TEXT,
 ): { readonly [P in K]?: string } {
-  if (text === undefined || text === null) return {};
-  return { [key]: text.length > limit ? text.slice(0, limit) : text } as { [P in K]: string };
+  return isGiven(text) ? ({ [key]: cut(text, limit) } as { [P in K]: string }) : {};
 }
 
 function optionalValue<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]: V });
+}
+
+/** A foreign object may say null where nothing is meant. */
+function isGiven(text: string | undefined): text is string {
+  return text !== undefined && text !== null;
+}
+
+function cut(text: string, limit = MAX_TEXT): string {
+  return text.length > limit ? text.slice(0, limit) : text;
 }

@@ -4,6 +4,7 @@
 import { formatInstant, parseInstant, startOfSecond } from '../../datapath/instant.js';
 import type { Instant } from '../../datapath/instant.js';
 import type { ProbeError, ProbePhases } from '../../datapath/report.js';
+import type { Mutable } from '../../datapath/mutable.js';
 import { metricOf } from '../../datapath/result-state.js';
 import type {
   ClockSkew,
@@ -15,7 +16,6 @@ import type {
 } from '../../datapath/result-state.js';
 import { MILESTONE_NAMES } from '../../datapath/vocabulary.js';
 import type { CreationSource, Outcome } from '../../datapath/vocabulary.js';
-import type { Mutable } from '../../statistics/packed-states.js';
 import type { KubeObject, Projected, ResourceType } from '../kube/resource.js';
 import { ARCHIVE_FINALIZER } from '../runs/datapath-run.resource.js';
 import type { DatapathResult, DatapathResultSpec, DatapathResultStatus } from './datapath-result.schema.js';

@@ -2,7 +2,7 @@
  * The in-memory index of everything measured: one {@link ResultState} per Pod UID, kept up to date per event. The reconciler and
  * the Pod watcher write it; the API, the stream, the statistics and the telemetry read it. Every replica has one.
  *
- * Inside it is a {@link ResultTable}: `get` and `values` make a new object each time, so compare contents, not identities, and
+ * Inside it is a {@link ResultTable}: `get` and `values` may make a new object each time, so compare contents, not identities, and
  * ask {@link table} where many results are looked at.
  */
 import { Subject } from 'rxjs';
@@ -18,7 +18,11 @@ export interface ResultChange {
   readonly next?: ResultState;
 }
 
+/** The states that changed last are kept as they came: what changes is soon looked at again, and reading it from the table makes it anew. */
+const RECENT = 2_048;
+
 export class ResultIndex {
+  readonly #recent = new Map<string, ResultState>();
   readonly #changes = new Subject<ResultChange>();
 
   /** The results in columns, for queries. */
@@ -32,7 +36,7 @@ export class ResultIndex {
   }
 
   get(uid: string): ResultState | undefined {
-    return this.table.get(uid);
+    return this.#recent.get(uid) ?? this.table.get(uid);
   }
 
   *values(): IterableIterator<ResultState> {
@@ -44,16 +48,27 @@ export class ResultIndex {
 
   /** Puts a state in place of the one with the same uid; the same content again is no change. */
   put(next: ResultState): void {
-    const previous = this.table.get(next.uid);
-    if (previous !== undefined && sameContent(previous, next)) return;
+    const previous = this.get(next.uid);
+    if (previous !== undefined && (previous === next || sameContent(previous, next))) return;
     this.table.put(next);
+    this.#remember(next);
     this.#changes.next(previous === undefined ? { uid: next.uid, next } : { uid: next.uid, previous, next });
   }
 
   remove(uid: string): void {
-    const previous = this.table.get(uid);
+    const previous = this.get(uid);
     if (previous === undefined) return;
     this.table.remove(uid);
+    this.#recent.delete(uid);
     this.#changes.next({ uid, previous });
+  }
+
+  #remember(state: ResultState): void {
+    // Taken out first, so that the map stays in the order of the changes.
+    this.#recent.delete(state.uid);
+    this.#recent.set(state.uid, state);
+    if (this.#recent.size <= RECENT) return;
+    const [oldest] = this.#recent.keys();
+    if (oldest !== undefined) this.#recent.delete(oldest);
   }
 }
