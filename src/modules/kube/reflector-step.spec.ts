@@ -12,7 +12,7 @@ import type {
 } from './reflector-state.js';
 import { initialState, step } from './reflector-step.js';
 
-const settings: ReflectorSettings = { ...DEFAULT_REFLECTOR_SETTINGS, streamInitialList: true };
+const settings = DEFAULT_REFLECTOR_SETTINGS;
 const paging: ReflectorSettings = { ...settings, streamInitialList: false };
 
 /** Feeds inputs to the machine and keeps what it asked for last. */
