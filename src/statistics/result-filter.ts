@@ -19,10 +19,17 @@ export interface ResultFilter {
   readonly untilMs?: number;
 }
 
-/** One byte per slot below the table's limit: 1 where the filter accepts the result. */
-export function markMatching(table: ResultTable, filter: ResultFilter): Uint8Array {
+/**
+ * One byte per slot below the table's limit: 1 where the filter accepts the result.
+ *
+ * @param marks room for them, which the answer uses
+ */
+export function markMatching(
+  table: ResultTable,
+  filter: ResultFilter,
+  marks: Uint8Array = new Uint8Array(table.limit),
+): Uint8Array {
   const limit = table.limit;
-  const marks = new Uint8Array(limit);
   const { outcomes, createdMs } = table;
   const accepted = new Uint8Array(256);
   for (const outcome of filter.outcomes ?? OUTCOMES) accepted[OUTCOMES.indexOf(outcome)] = 1;

@@ -22,11 +22,18 @@ export interface Grouping {
   readonly count: number;
 }
 
-/** @param marks one byte per slot, 1 for the results asked about */
-export function groupResults(table: ResultTable, marks: Uint8Array, groupBy: GroupKey): Grouping {
+/**
+ * @param marks one byte per slot, 1 for the results asked about
+ * @param groupOf room for as many numbers, which the answer uses
+ */
+export function groupResults(
+  table: ResultTable,
+  marks: Uint8Array,
+  groupBy: GroupKey,
+  groupOf: Int32Array = new Int32Array(marks.length),
+): Grouping {
   const limit = marks.length;
   const { fill, text, limit: valueLimit } = groupValues(table, groupBy);
-  const groupOf = new Int32Array(limit);
   fill(groupOf, limit);
 
   const counts = new Int32Array(valueLimit);

@@ -11,6 +11,7 @@ import type { QuantileMethod } from './quantile.js';
 import { groupResults } from './result-grouping.js';
 import type { GroupKey } from './result-grouping.js';
 import type { ResultTable } from './result-table.js';
+import { type Scratch, scratchOf } from './scratch.js';
 import type { Sorted } from './sorted-slots.js';
 import { TopK } from './top-k.js';
 
@@ -91,46 +92,11 @@ export function computeStatistic(table: ResultTable, marks: Uint8Array, query: S
   const whole = { ...(statistics[0] as Statistic), histogram: histogram(sample, sample.length) };
   const { worst, failed } = extremes(table, marks, whole.failed, query);
   if (query.groupBy === undefined) return { whole, worst, failed, groups: [], groupCount: 0 };
-  const grouping = groupResults(table, marks, query.groupBy);
+  const grouping = groupResults(table, marks, query.groupBy, scratch.integers('groups', marks.length));
   const parts: Parts = { marks, groupOf: grouping.groupOf, groups: grouping.keys.length };
   const perGroup = computeParts(table, parts, query, scratch).statistics;
   const groups = grouping.keys.map((key, i) => ({ key, statistic: perGroup[i] as Statistic }));
   return { whole, worst, failed, groups, groupCount: grouping.count };
-}
-
-/**
- * Room for the numbers of one computation, used again by the next: fresh megabytes per question would cost more than the
- * counting. Nothing of it is in an answer.
- */
-class Scratch {
-  readonly #arrays = new Map<string, Float64Array>();
-  #slots = new Int32Array(0);
-
-  /** Room for `length` slots, whatever stood there before. */
-  slots(length: number): Int32Array {
-    if (this.#slots.length < length) this.#slots = new Int32Array(Math.ceil(length * 1.25));
-    return this.#slots;
-  }
-
-  /** At least `length` numbers, whatever stood there before. */
-  take(name: 'values' | 'ages', length: number): Float64Array {
-    const known = this.#arrays.get(name);
-    // One more than asked for, since the dealing out writes one place ahead.
-    if (known !== undefined && known.length > length) return known;
-    const made = new Float64Array(Math.ceil(length * 1.25) + 1);
-    this.#arrays.set(name, made);
-    return made;
-  }
-}
-
-const scratches = new WeakMap<ResultTable, Scratch>();
-
-function scratchOf(table: ResultTable): Scratch {
-  const known = scratches.get(table);
-  if (known !== undefined) return known;
-  const made = new Scratch();
-  scratches.set(table, made);
-  return made;
 }
 
 /** The results asked about, and in which group each is; without `groupOf` all are in group 0. */
@@ -162,12 +128,12 @@ function computeParts(
   query: StatisticQuery,
   scratch: Scratch,
 ): { statistics: Statistic[]; samples: Float64Array[] } {
-  const tally = tallyGroups(table, parts, query.metric, scratch.slots(table.size));
-  const samples = dealOut(tally.kinds, parts, table.order(query.metric), scratch.take('values', table.size));
+  const tally = tallyGroups(table, parts, query.metric, scratch.integers('pending', table.size));
+  const samples = dealOut(tally.kinds, parts, table.order(query.metric), scratch.floats('values', table.size + 1));
   const ages =
     tally.pending.length === 0
       ? undefined
-      : agesOfPending(table, tally, parts, query.nowMs, scratch.take('ages', table.size));
+      : agesOfPending(table, tally, parts, query.nowMs, scratch.floats('ages', table.size));
   const statistics = samples.map((sorted, group) => describe(tally, group, sorted, ages?.[group] ?? NO_NUMBERS, query));
   return { statistics, samples };
 }
@@ -224,8 +190,8 @@ function tallyGroups(
   const skewed = new Int32Array(groups);
   let waiting = 0;
   for (let slot = 0; slot < marks.length; slot++) {
-    if (marks[slot] === 0) continue;
-    const group = groupOf === undefined ? 0 : (groupOf[slot] as number);
+    // Without groups: 0 for a result that is asked about, else -1, as with them.
+    const group = groupOf === undefined ? (marks[slot] as number) - 1 : (groupOf[slot] as number);
     if (group < 0) continue;
     const value = values[slot] as number;
     // NaN, the sign of no value, is the only number that differs from itself.

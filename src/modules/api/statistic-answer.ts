@@ -13,6 +13,7 @@ import type { ResultTable } from '../../statistics/result-table.js';
 import { archivedCount, byName } from '../../statistics/run-archive.js';
 import type { FailedPod, WorstPod as KeptPod } from '../../statistics/run-archive.js';
 import { runFigures } from '../../statistics/run-figures.js';
+import { scratchOf } from '../../statistics/scratch.js';
 import { computeStatistic } from '../../statistics/statistic.js';
 import type { Statistic } from '../../statistics/statistic.js';
 import { creationText } from './result-record.js';
@@ -38,7 +39,7 @@ export interface StatisticRequest {
 
 export function statisticAnswer(table: ResultTable, request: StatisticRequest): StatisticAnswer {
   const { metric, filter, topN, method, quantiles, groupBy, nowMs, synced, kept } = request;
-  const marks = markMatching(table, filter);
+  const marks = markMatching(table, filter, scratchOf(table).bytes('marks', table.limit));
   // An archive has no labels, nodes or instants of single Pods: it answers only the question for the whole run.
   const archive = kept !== undefined && selectsByRunAlone(filter) ? kept.archive : undefined;
   // What the archive has counted isn't counted again from the results that are still there.
