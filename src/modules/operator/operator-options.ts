@@ -78,9 +78,9 @@ export interface OperatorOptions extends Selection {
   readonly watches?: readonly WatchSpec[] | undefined;
   /**
    * Keys that no cache names and that are to run too when this replica begins to run, such as those of objects that came and went
-   * while no replica led. Default: none.
+   * while no replica led. Between them it may give `undefined`, so that a long search leaves the event loop to others. Default: none.
    */
-  readonly moreKeys?: (() => Iterable<string>) | undefined;
+  readonly moreKeys?: (() => Iterable<string | undefined>) | undefined;
   /** Keys that run at once. Default 4: enough to hide the API server's latency, small beside its flow control. */
   readonly maxConcurrentReconciles?: number | undefined;
   /**

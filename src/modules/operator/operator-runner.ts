@@ -1,5 +1,5 @@
 import type { KubernetesObject } from '@kubernetes/client-node';
-import type { Clock, Random } from '../kube/clock.js';
+import { type Clock, type Random, sleep } from '../kube/clock.js';
 import { errorText } from '../kube/error-text.js';
 import type { EventLoopBudget } from '../kube/event-loop-budget.js';
 import { EventRecorder, subjectOf } from '../kube/event-recorder.js';
@@ -44,6 +44,10 @@ export interface RunnerContext {
   /** Names this replica in Events. */
   readonly instance: string;
 }
+
+/** Keys that a start queues before some of them have run: a hundred thousand at once would only take memory. */
+const MAX_QUEUED_AHEAD = 4_096;
+const QUEUE_POLL_MS = 10;
 
 type ObjectEvent = Exclude<ReflectorEvent<Projected>, { type: 'Synced' }>;
 
@@ -332,10 +336,21 @@ export class OperatorRunner extends BaseOperator {
       await this.#queueEach(epoch, this.#context.registry.store(spec.resource).values(), spec.toKeys);
     }
     for (const key of options.moreKeys?.() ?? []) {
-      if (this.#context.budget.spent()) await this.#context.budget.nextTurn();
-      if (epoch !== this.#epoch) return;
-      this.pool.add(key, 'start', 'background');
+      if (this.#mustPause() && !(await this.#pause(epoch))) return;
+      if (key !== undefined) this.pool.add(key, 'start', 'background');
     }
+  }
+
+  #mustPause(): boolean {
+    return this.#context.budget.spent() || this.pool.queue.depth >= MAX_QUEUED_AHEAD;
+  }
+
+  /** Leaves the event loop to others until the queue is short. @returns false when this activation was overtaken meanwhile */
+  async #pause(epoch: number): Promise<boolean> {
+    const { budget, clock } = this.#context;
+    if (budget.spent()) await budget.nextTurn();
+    while (epoch === this.#epoch && this.pool.queue.depth >= MAX_QUEUED_AHEAD) await sleep(clock, QUEUE_POLL_MS);
+    return epoch === this.#epoch;
   }
 
   async #queueEach(
@@ -344,8 +359,7 @@ export class OperatorRunner extends BaseOperator {
     toKeys: (object: Projected) => readonly string[],
   ): Promise<void> {
     for (const object of objects) {
-      if (this.#context.budget.spent()) await this.#context.budget.nextTurn();
-      if (epoch !== this.#epoch) return;
+      if (this.#mustPause() && !(await this.#pause(epoch))) return;
       try {
         for (const key of toKeys(object)) this.pool.add(key, 'start', 'background');
       } catch (error) {

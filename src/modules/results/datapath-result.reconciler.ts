@@ -161,12 +161,13 @@ export class DatapathResultReconciler {
   }
 
   /** Pods that came and went while this replica watched and none led: no cache names them, and their results aren't made yet. */
-  *#unstoredKeys(): IterableIterator<string> {
-    for (const uid of this.index.table.uids()) {
-      if (this.pods.getByUid(uid) !== undefined) continue;
-      const state = this.index.get(uid);
-      if (state === undefined) continue;
-      const key = keyOf(state.namespace, uid);
+  *#unstoredKeys(): IterableIterator<string | undefined> {
+    const { table } = this.index;
+    for (const uid of table.uids()) {
+      yield undefined;
+      const slot = table.slotOf(uid);
+      if (slot === undefined || this.pods.getByUid(uid) !== undefined) continue;
+      const key = keyOf(table.text('namespace', slot) ?? '', uid);
       if (this.results.get(key) === undefined) yield key;
     }
   }
