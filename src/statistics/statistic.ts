@@ -147,8 +147,6 @@ function describe(
 ): Statistic {
   const { kinds } = tally;
   const failed = kinds[group * KINDS + FAILED] as number;
-  const rankSorted = (rank: number): number => sorted[rank] as number;
-  const rankWithAges = (rank: number): number => elementOfTwo(sorted, ages, rank);
   const open = sorted.length + ages.length;
   return {
     measured: kinds[group * KINDS + MEASURED] as number,
@@ -157,8 +155,8 @@ function describe(
     aborted: kinds[group * KINDS + ABORTED] as number,
     unmeasured: kinds[group * KINDS + UNMEASURED] as number,
     outcomes: outcomeRecord(tally.outcomes, group),
-    quantiles: quantiles.map((q) => quantileAt(rankSorted, sorted.length, q, method)),
-    censored: quantiles.map((q) => quantileAt(rankWithAges, open, q, method, failed)),
+    quantiles: quantiles.map((q) => quantileAt((rank) => sorted[rank] as number, sorted.length, q, method)),
+    censored: quantiles.map((q) => quantileAt((rank) => elementOfTwo(sorted, ages, rank), open, q, method, failed)),
     ...moments(sorted),
     failureClasses: failureRecord(tally.classes, group),
     tooLargeMs: uncertaintyOf(tally, group, 'CreationTimestamp'),

@@ -25,6 +25,8 @@ export class ResultEventLog implements OnModuleInit, OnModuleDestroy {
   /** Tells the ids of this process from those of one before it, or of another replica. */
   readonly #epoch = randomBytes(6).toString('hex');
   readonly #latest = new Map<string, LoggedChange>();
+  /** Goes on where it was: from the beginning of the map it would pass all that was deleted, each time. */
+  readonly #oldest = this.#latest.values();
   readonly #changes = new Subject<{ readonly entry: LoggedChange; readonly change: ResultChange }>();
   #subscription: Subscription | undefined;
   #sequence = 0;
@@ -78,7 +80,7 @@ export class ResultEventLog implements OnModuleInit, OnModuleDestroy {
     this.#latest.delete(change.uid);
     this.#latest.set(change.uid, entry);
     if (this.#latest.size > CAPACITY) {
-      const [oldest] = this.#latest.values();
+      const oldest = this.#oldest.next().value;
       if (oldest !== undefined) {
         this.#latest.delete(oldest.uid);
         this.#forgotten = oldest.sequence;
