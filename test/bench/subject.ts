@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { CONTROLLER_SCRIPT, freePort } from '../../tools/controller/deployment.js';
-import { CONTROLLER_NODE_FLAGS } from '../../tools/images/image-contents.js';
+import { CONTROLLER_ENVIRONMENT, CONTROLLER_NODE_FLAGS } from '../../tools/images/image-contents.js';
 import { nodeBinary } from '../../tools/images/node-binary.js';
 import { ask, fetchText } from './ask.js';
 import { usageOf } from './process-usage.js';
@@ -64,7 +64,7 @@ export class Subject {
         ? spawn(
             nodeBinary((message) => process.stderr.write(`bench: ${message}\n`)),
             [...CONTROLLER_NODE_FLAGS, CONTROLLER_SCRIPT, ...flags, '--leader-elect'],
-            { stdio: [...stdio] },
+            { stdio: [...stdio], env: { ...process.env, ...CONTROLLER_ENVIRONMENT } },
           )
         : // It may record every Pod without a selector; with this one both see the same Pods.
           spawn(program, [...flags, '--label-selector=bench=pods', '--max-concurrent-reconciles=100'], {

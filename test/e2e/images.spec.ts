@@ -25,6 +25,7 @@ interface Descriptor {
 interface ImageConfig {
   readonly User: string;
   readonly Entrypoint: readonly string[];
+  readonly Env: readonly string[];
   readonly Labels: Readonly<Record<string, string>>;
 }
 
@@ -131,8 +132,9 @@ function configOf(name: string): ImageConfig {
         await run(buildah ?? '', [...store, 'build', ...options, `--file=tools/images/Containerfile.${kind}`, rootfs]);
         const said = await run(buildah ?? '', [...store, 'inspect', '--type=image', name]);
         const { OCIv1 } = JSON.parse(said) as { OCIv1: { config: ImageConfig } };
-        const { User, Entrypoint, Labels } = configOf(name);
+        const { User, Entrypoint, Labels, Env } = configOf(name);
         expect(OCIv1.config).toMatchObject({ User, Entrypoint });
+        expect(OCIv1.config.Env).toEqual(expect.arrayContaining(Env.filter((each) => !each.startsWith('PATH='))));
         for (const label of ['title', 'licenses'].map((each) => `org.opencontainers.image.${each}`)) {
           expect(OCIv1.config.Labels[label]).toBe(Labels[label]);
         }

@@ -15,6 +15,7 @@ export interface ImageContents {
   readonly description: string;
   readonly entries: readonly TarEntry[];
   readonly entrypoint: readonly string[];
+  readonly environment?: readonly string[];
   readonly billOfMaterials: Buffer;
 }
 
@@ -22,7 +23,14 @@ export interface ImageContents {
 export const USER = '65532:65532';
 
 /** How the controller's Node.js is started: see docs/performance.md for what each flag brings. */
-export const CONTROLLER_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+export const CONTROLLER_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--heap-growing-percent=25'];
+
+/** What the controller's C library is told: see docs/performance.md. */
+export const CONTROLLER_ENVIRONMENT: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
 
 /** Where the bill of materials is in each image. */
 export const BILL_PATH = '/usr/share/sbom/sbom.cdx.json';
@@ -50,6 +58,7 @@ export function controllerContents(root: string, version: string, tell: (message
   return {
     ...identity,
     entrypoint: ['/usr/local/bin/node', ...CONTROLLER_NODE_FLAGS, '/app/dist/datapath-controller.js'],
+    environment: Object.entries(CONTROLLER_ENVIRONMENT).map(([name, value]) => `${name}=${value}`),
     billOfMaterials: bill,
     entries: [
       file('usr/local/bin/node', readFileSync(node), 0o755),

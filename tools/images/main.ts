@@ -84,6 +84,7 @@ function pack(image: ImageContents, version: string, out: string): Packed {
     reference,
     entries: image.entries,
     entrypoint: image.entrypoint,
+    environment: image.environment ?? [],
     user: USER,
     labels,
     annotations: { ...labels, 'observer.datapath.sbom.path': BILL_PATH, 'observer.datapath.sbom.digest': billDigest },

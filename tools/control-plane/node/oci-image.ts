@@ -12,6 +12,7 @@ export interface ImageDescription {
   readonly entries: readonly TarEntry[];
   readonly entrypoint: readonly string[];
   readonly command?: readonly string[];
+  /** Variables beside PATH, as `NAME=value`. */
   readonly environment?: readonly string[];
   /** Such as `65532:65532`. Default: root. */
   readonly user?: string;
@@ -39,7 +40,7 @@ export function packImage(image: ImageDescription): { readonly archive: Buffer; 
     config: {
       Entrypoint: image.entrypoint,
       ...(image.command === undefined ? {} : { Cmd: image.command }),
-      Env: image.environment ?? ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+      Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...(image.environment ?? [])],
       ...(image.user === undefined ? {} : { User: image.user }),
       WorkingDir: image.workingFolder ?? '/',
       ...(image.labels === undefined ? {} : { Labels: image.labels }),
