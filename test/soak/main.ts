@@ -54,8 +54,11 @@ const WARM_UP = 0.25;
 const HEAP_NOISE = 8 * 2 ** 20;
 /** By how much the pool of connections may breathe between the halves of the run: it follows the writes at the same time. */
 const SOCKET_NOISE = 8;
-/** The least heap within this is what is left after a full collection, milliseconds: within less there may be none. */
-const FLOOR_MS = 30_000;
+/**
+ * The least heap within this is what is left after a full collection, milliseconds. Within less there may be none: of this churn the old
+ * generation takes a minute to fill.
+ */
+const FLOOR_MS = 90_000;
 /** At the same time 32 results are written, 16 let go and 8 deleted; the others are watches, the lease, and those who ask. */
 const SOCKETS = 32 + 16 + 8 + 16;
 /** The limits that hold at any moment of any length of run. */

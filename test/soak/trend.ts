@@ -6,11 +6,20 @@ export interface Point {
   readonly value: number;
 }
 
-/** The least value of each window: what is left after the garbage was collected. */
-export function floors(points: readonly Point[], windowMs: number): readonly Point[] {
+/**
+ * The least value of each of the equal windows into which the points are divided: what is left after the garbage was collected, where
+ * each window is long enough for a full collection.
+ *
+ * @param points in the order of time
+ * @param leastMs no window is shorter than this; points that last for less than two of them are one window
+ */
+export function floors(points: readonly Point[], leastMs: number): readonly Point[] {
+  const from = points[0]?.at ?? 0;
+  const span = (points.at(-1)?.at ?? 0) - from;
+  const windows = Math.max(1, Math.floor(span / leastMs));
   const least = new Map<number, Point>();
   for (const point of points) {
-    const window = Math.floor(point.at / windowMs);
+    const window = Math.min(windows - 1, Math.floor(((point.at - from) / span) * windows));
     const known = least.get(window);
     if (known === undefined || point.value < known.value) least.set(window, point);
   }
