@@ -58,8 +58,9 @@ describe('The invariants hold for three controllers, all of which are ready and 
         const leader = await world.leader();
         const kubeconfig = await world.kubeconfig(leader.proxy);
         await leader.process.kill('SIGKILL');
-        leader.process.start(kubeconfig);
+        // Started before, it may be the one that leads next.
         await world.leader(leader);
+        leader.process.start(kubeconfig);
       },
       processes: REPLICAS + 2,
       leaderChanges: 2,
