@@ -72,8 +72,9 @@ const namespaces = z.string().transform((text, context): readonly string[] => {
   return [...new Set(list)];
 });
 
+/** Labels that histograms may have beside `namespace`. */
 const METRICS_LABELS = ['run', 'node'] as const;
-type MetricsLabel = (typeof METRICS_LABELS)[number];
+export type MetricsLabel = (typeof METRICS_LABELS)[number];
 
 const metricsLabels = z.string().transform((text, context): readonly MetricsLabel[] => {
   const given = text === '' ? [] : text.split(',');

@@ -60,7 +60,7 @@ import { DATAPATH_RESULTS, projectResult, resultName, toResource, toStatus } fro
 import type { ResultView } from './result-conversion.js';
 import { ResultIndex } from './result-index.js';
 import { ResultTracker } from './result-tracker.js';
-import { labelsDiffer, planStatus, worthWriting } from './write-plan.js';
+import { labelsDiffer, planStatus, saysLess } from './write-plan.js';
 
 const NAME = 'datapath-result';
 /** How often the API server is asked for a Pod that isn't watched: half its age, within these bounds. Milliseconds. */
@@ -319,7 +319,7 @@ export class DatapathResultReconciler {
     }
     const run = stored.runName;
     if (run !== undefined && !(await this.#isToBeMadeAgain(stored, pod, request))) {
-      if (state !== undefined && isFinal(state.outcome) && saysLess(stored, state)) {
+      if (state !== undefined && isFinal(state.outcome) && saysLess(stored.state, stored.edited, state)) {
         return this.#writeStatus(state, stored, request);
       }
       // Its run may have passed it over, while the cache still had the Pod.
@@ -464,10 +464,6 @@ export class DatapathResultReconciler {
     if (isNotFound(error) && isKubeApiError(error)) return error.status?.details?.kind === 'namespaces';
     return isNamespaceTerminating(error);
   }
-}
-
-function saysLess(stored: ResultView, state: ResultState): boolean {
-  return stored.edited || stored.state === undefined || worthWriting(state, stored.state);
 }
 
 /** As much of an object as a change of its finalizers needs. */

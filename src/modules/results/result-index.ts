@@ -23,6 +23,8 @@ const RECENT = 2_048;
 
 export class ResultIndex {
   readonly #recent = new Map<string, ResultState>();
+  /** Goes on where it was: from the beginning of the map it would pass all that was deleted, each time. */
+  readonly #oldest = this.#recent.keys();
   readonly #changes = new Subject<ResultChange>();
 
   /** The results in columns, for queries. */
@@ -68,7 +70,7 @@ export class ResultIndex {
     this.#recent.delete(state.uid);
     this.#recent.set(state.uid, state);
     if (this.#recent.size <= RECENT) return;
-    const [oldest] = this.#recent.keys();
+    const oldest = this.#oldest.next().value;
     if (oldest !== undefined) this.#recent.delete(oldest);
   }
 }

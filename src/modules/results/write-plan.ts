@@ -33,6 +33,11 @@ export function planStatus(
   return changedForMs >= waitMs ? { due: true } : { due: false, waitMs: waitMs - changedForMs };
 }
 
+/** Whether a stored result lacks something of what is known, can't be read, or was edited by somebody. */
+export function saysLess(stored: ResultState | undefined, edited: boolean, known: ResultState): boolean {
+  return edited || stored === undefined || worthWriting(known, stored);
+}
+
 export function labelsDiffer(state: ResultState, stored: ResultState): boolean {
   return !sameLabels(state.labels, stored.labels);
 }
@@ -41,7 +46,7 @@ export function labelsDiffer(state: ResultState, stored: ResultState): boolean {
  * Whether the state says something that the stored result should say. Milestones that come after the end (a readiness that
  * follows much later) are left out: they'd cost a third write for every Pod.
  */
-export function worthWriting(state: ResultState, stored: ResultState): boolean {
+function worthWriting(state: ResultState, stored: ResultState): boolean {
   if (
     state.outcome !== stored.outcome ||
     state.startedAt !== stored.startedAt ||

@@ -39,7 +39,7 @@ import { DATAPATH_RESULTS, projectResult } from '../results/result-conversion.js
 import type { ResultView } from '../results/result-conversion.js';
 import { ResultIndex } from '../results/result-index.js';
 import type { ResultChange } from '../results/result-index.js';
-import { worthWriting } from '../results/write-plan.js';
+import { saysLess } from '../results/write-plan.js';
 import { ARCHIVE_FINALIZER, DATAPATH_RUNS, RUN_OPERATOR } from './datapath-run.resource.js';
 import { MAX_RELEASING } from './datapath-run.schema.js';
 import type { DatapathRunStatus } from './datapath-run.schema.js';
@@ -261,8 +261,7 @@ export class DatapathRunReconciler {
       if (view?.runName === undefined || folded.has(view.uid)) continue;
       const state = view.state;
       if (state === undefined) continue;
-      const known = this.index.get(state.uid) ?? state;
-      if (view.edited || worthWriting(known, state)) continue;
+      if (saysLess(state, view.edited, this.index.get(state.uid) ?? state)) continue;
       const madeAgain =
         this.pods.getByUid(state.uid) !== undefined && this.namespaces.get(state.namespace)?.terminating !== true;
       if (madeAgain || !isFinal(state.outcome)) continue;

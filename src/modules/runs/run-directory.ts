@@ -50,17 +50,17 @@ export class RunDirectory {
     return projectRun({ metadata: { name } });
   }
 
+  /** What is stored of a run's results, by namespace, whether the run is there or not. */
   leftOf(name: string): LeftResults[] {
     const { table } = this.index;
     const marks = markMatching(table, { runs: [name] });
     const left = new Map<string, { results: number; readonly one: ResultView }>();
     for (let slot = 0; slot < marks.length; slot++) {
       if (marks[slot] === 0) continue;
-      const namespace = table.text('namespace', slot) ?? '';
-      const one = this.results.get(formatKey({ namespace, name: resultName(table.uid(slot)) }));
+      const one = this.#storedAt(slot);
       if (one === undefined) continue;
-      const known = left.get(namespace);
-      if (known === undefined) left.set(namespace, { results: 1, one });
+      const known = left.get(one.namespace);
+      if (known === undefined) left.set(one.namespace, { results: 1, one });
       else known.results += 1;
     }
     return [...left.values()];
@@ -94,8 +94,7 @@ export class RunDirectory {
       if (marks[slot] === 0) continue;
       const outcome = table.outcome(slot);
       if (!isFinal(outcome)) continue;
-      const key = formatKey({ namespace: table.text('namespace', slot) ?? '', name: resultName(table.uid(slot)) });
-      if (this.results.get(key)?.outcome !== outcome) unstored += 1;
+      if (this.#storedAt(slot)?.outcome !== outcome) unstored += 1;
     }
     return unstored;
   }
@@ -126,6 +125,13 @@ export class RunDirectory {
       }
     }
     return slots;
+  }
+
+  /** The stored result of the Pod in a slot of the table. */
+  #storedAt(slot: number): ResultView | undefined {
+    const { table } = this.index;
+    const namespace = table.text('namespace', slot) ?? '';
+    return this.results.get(formatKey({ namespace, name: resultName(table.uid(slot)) }));
   }
 }
 

@@ -7,7 +7,7 @@ import { runFigures } from '../../statistics/run-figures.js';
 import type { KnownRun } from '../api/read-model.js';
 import { ResultIndex } from '../results/result-index.js';
 import { DatapathMetrics, MAX_LABEL_SETS, MAX_NAMESPACES } from './datapath-metrics.js';
-import type { ExtraLabel } from './datapath-metrics.js';
+import type { MetricsLabel } from '../../settings/settings.js';
 
 let registry: Registry;
 let index: ResultIndex;
@@ -22,7 +22,7 @@ beforeEach(() => {
   measureWith([]);
 });
 
-function measureWith(extraLabels: readonly ExtraLabel[]): void {
+function measureWith(extraLabels: readonly MetricsLabel[]): void {
   registry.clear();
   const metrics = new DatapathMetrics(registry, {
     table: index.table,

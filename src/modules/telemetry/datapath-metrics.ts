@@ -14,6 +14,7 @@ import type { Metric } from '../../datapath/vocabulary.js';
 import type { ResultTable } from '../../statistics/result-table.js';
 import type { RunFigures } from '../../statistics/run-figures.js';
 import type { KnownRun } from '../api/read-model.js';
+import type { MetricsLabel } from '../../settings/settings.js';
 import type { ResultChange } from '../results/result-index.js';
 
 /** The buckets of `kubelet_pod_start_sli_duration_seconds`, so that the two join, and finer ones below a second. */
@@ -22,9 +23,6 @@ export const DURATION_BUCKETS = [
   900, 1200, 1800, 2700, 3600,
 ];
 
-/** Labels that histograms may have beside `namespace`. */
-export const EXTRA_LABELS = ['run', 'node'] as const;
-export type ExtraLabel = (typeof EXTRA_LABELS)[number];
 /** Namespaces with series of their own; what is measured in others is counted together. */
 export const MAX_NAMESPACES = 100;
 /** Sets of label values with series of their own, where there are labels beside `namespace`. */
@@ -59,10 +57,10 @@ export interface DatapathMetricsSource {
   /** Milliseconds since the epoch. */
   readonly epochMs: () => number;
   /** What histograms are divided by, beside namespaces. */
-  readonly extraLabels: readonly ExtraLabel[];
+  readonly extraLabels: readonly MetricsLabel[];
 }
 
-type Label = 'namespace' | ExtraLabel;
+type Label = 'namespace' | MetricsLabel;
 
 export class DatapathMetrics {
   readonly #source: DatapathMetricsSource;
@@ -108,11 +106,12 @@ export class DatapathMetrics {
     if (next.failure !== undefined && next.failure.class !== previous?.failure?.class) {
       this.#failures.inc({ class: next.failure.class });
     }
+    let labels: Record<Label, string> | undefined;
     for (const metric of METRICS) {
       const value = metricOf(next, metric);
       if (value === undefined || (previous !== undefined && metricOf(previous, metric) !== undefined)) continue;
       // A clock that is off makes negative times; the sum of a histogram may not fall.
-      this.#histograms[metric].observe(this.#labelsOf(next), Math.max(0, value) / 1000);
+      this.#histograms[metric].observe((labels ??= this.#labelsOf(next)), Math.max(0, value) / 1000);
     }
   }
 

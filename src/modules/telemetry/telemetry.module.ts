@@ -10,7 +10,7 @@ import { StreamHub } from '../api/stream-hub.service.js';
 import { systemClock } from '../kube/clock.js';
 import { ApiMetrics, NO_ROUTE } from './api-metrics.js';
 import { DatapathMetrics } from './datapath-metrics.js';
-import type { ExtraLabel } from './datapath-metrics.js';
+import type { MetricsLabel } from '../../settings/settings.js';
 import { MetricsController } from './metrics.controller.js';
 
 export interface TelemetryModuleOptions {
@@ -19,7 +19,7 @@ export interface TelemetryModuleOptions {
   /** Of this program, for `datapath_build_info`. */
   readonly version: string;
   /** What histograms are divided by, beside namespaces. Default: nothing. */
-  readonly extraLabels?: readonly ExtraLabel[];
+  readonly extraLabels?: readonly MetricsLabel[];
 }
 
 const OPTIONS = Symbol('TELEMETRY_MODULE_OPTIONS');
